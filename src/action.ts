@@ -1,7 +1,7 @@
 /**
- * The actions that a hint or a fix may suggest. SQL names the action of a hint in an error's detail, as in `detail = '{"do": "list_queues"}'`, and
- * the actions of a fix in the column `actions`; the text has the statement for each of them in backticks. Surfaces without SQL replace it by their
- * own words.
+ * The actions that a hint or a fix may suggest. In SQL, an error's detail names the action of its hint, as in `detail = '{"do": "list_queues"}'`, and
+ * the column `actions` names the actions of a fix. The text contains the SQL statement for each action in backticks. Other surfaces replace it with
+ * their own wording.
  */
 const ACTIONS = [
   "cancel_job",
@@ -40,7 +40,7 @@ const ACTIONS = [
   "await_database",
 ] as const;
 
-/** Actions that exist in SQL alone: every surface shows their statements. */
+/** Actions that exist only in SQL: every surface shows their statements. */
 const SQL_ACTIONS = ["end_session", "give_back_jobs", "take_up", "tick"] as const;
 
 type WordedAction = (typeof ACTIONS)[number];
@@ -48,8 +48,7 @@ type WordedAction = (typeof ACTIONS)[number];
 type ActionName = WordedAction | (typeof SQL_ACTIONS)[number];
 
 /**
- * A suggested action with its arguments. Which of them it has depends on what it does: `retry_job` has an id, `limit_rate` has scope, name, max, per
- * and key.
+ * A suggested action with its arguments. The arguments depend on the action: `retry_job` has an id, `limit_rate` has scope, name, max, per and key.
  */
 export interface Action {
   readonly do: ActionName;
@@ -67,7 +66,7 @@ export interface Action {
   readonly asks?: readonly string[];
 }
 
-/** The words of a surface for each action. */
+/** A surface's wording for each action. */
 export type Wording = Readonly<Record<WordedAction, (of: Action) => string>>;
 
 function wordsFor(wording: Wording, action: Action | undefined): string | undefined {
@@ -78,7 +77,7 @@ function wordsFor(wording: Wording, action: Action | undefined): string | undefi
 const isText = (value: unknown): value is string => typeof value === "string";
 const isNumber = (value: unknown): value is number => typeof value === "number";
 
-/** Reads an action from JSON; undefined for anything else, such as an action of a newer version. */
+/** Reads an action from JSON; undefined for anything else, such as an action that was added in a newer version. */
 export function readAction(value: unknown): Action | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const given = value as Record<string, unknown>;
@@ -97,8 +96,8 @@ export function readAction(value: unknown): Action | undefined {
 }
 
 /**
- * Phrases a fix in a surface's words: the text in each pair of backticks is replaced by the words for the action at the same place in `actions`.
- * The statement of an action without words, or of one that only a newer version knows, stays.
+ * Phrases a fix for a surface: each text in backticks is replaced with the surface's wording for the action at the same position in `actions`. A
+ * statement stays if the surface has no wording for its action, or if the action was added in a newer version.
  */
 export function fixInWordsOf(
   wording: Wording,
@@ -108,7 +107,7 @@ export function fixInWordsOf(
   return fix.replaceAll(/`[^`]+`/g, (text) => wordsFor(wording, readAction(actions[place++])) ?? text);
 }
 
-/** Phrases a hint in a surface's words: they replace the statement in backticks, or follow a hint without one. */
+/** Phrases a hint for a surface: its wording replaces the statement in backticks, or is appended if the hint contains no statement. */
 export function inWordsOf(
   wording: Wording,
   { hint, action }: { readonly hint?: string | undefined; readonly action?: Action | undefined },

@@ -23,7 +23,7 @@ export function toTimestamp(name: string, value: Date | undefined): string | und
   throw new LegworkError("LW400", timeOutOfRange(name, time));
 }
 
-/** Checks that a value is undefined or a whole number within a range. Throws LW400, with the name, the value and the range, otherwise. */
+/** Checks that a value is undefined or a whole number within a range. Otherwise throws LW400 with the name, the value and the range. */
 export function assertInteger(
   name: string,
   value: number | undefined,

@@ -17,7 +17,9 @@ const duration = z.union([z.number(), z.string()]).transform((value, context) =>
   return z.NEVER;
 });
 
-/** The number of proxies in front of the server, at most 16, or their addresses. In the environment, the number is text in a list. */
+/**
+ * The number of proxies in front of the server, at most 16, or their addresses. In an environment variable, the number is the text of a list item.
+ */
 const trustedProxies = z.union([z.number(), z.array(z.string())]).transform((value, context) => {
   const count =
     typeof value === "number" ? value : value.length === 1 && /^\d+$/.test(value[0] ?? "") ? Number(value[0]) : undefined;
@@ -30,7 +32,7 @@ const trustedProxies = z.union([z.number(), z.array(z.string())]).transform((val
   return z.NEVER;
 });
 
-/** Links by name. In the environment, each is text in a list: Trace=https://tempo.example/trace/{traceId}. */
+/** Links by name. In an environment variable, each link is the text of a list item: Trace=https://tempo.example/trace/{traceId}. */
 const jobLinks = z.union([z.record(z.string().min(1), z.string()), z.array(z.string())]).transform((value, context): JobLinks => {
   const links = Array.isArray(value)
     ? Object.fromEntries(value.map((entry) => [entry.split("=", 1)[0]?.trim() ?? "", entry.slice(entry.indexOf("=") + 1).trim()]))
@@ -45,7 +47,7 @@ const jobLinks = z.union([z.record(z.string().min(1), z.string()), z.array(z.str
 
 const slotCount = z.coerce.number().int().min(1).max(10_000);
 
-/** Numbers by queue. In the environment and in flags, each is text in a list: mail=5. */
+/** Numbers by queue. In environment variables and flags, each is the text of a list item: mail=5. */
 const queueSlots = z
   .union([z.record(z.string().min(1), slotCount), z.array(z.string())])
   .transform((value, context): Readonly<Record<string, number>> => {
@@ -75,7 +77,7 @@ const endpointUrl = z.url({
   error: "expected the URL of an endpoint, such as https://app.example.com/jobs/mail",
 });
 
-/** Endpoints by the names of tasks. In the environment, each is text in a list: mail/send=https://app.example.com/jobs/mail. */
+/** Endpoints by task name. In an environment variable, each is the text of a list item: mail/send=https://app.example.com/jobs/mail. */
 const endpoints = z
   .union([
     z.record(
@@ -104,7 +106,7 @@ const endpoints = z
         value.map((entry) => {
           const [name, url] = [entry.split("=", 1)[0]?.trim() ?? "", entry.slice(entry.indexOf("=") + 1).trim()];
           if (name === "" || !endpointUrl.safeParse(url).success) {
-            // Without the text, which may contain a secret.
+            // The message leaves out the text, because it may contain a secret.
             context.addIssue({
               code: "custom",
               message: "expected tasks and URLs, such as mail/send=https://app.example.com/jobs/mail",
@@ -131,7 +133,7 @@ const configSchema = z
     port: z.coerce.number().int().min(0).max(65_535).default(4400),
     /** The port on which `legwork worker` answers /health, /ready and /metrics, without authentication; 0 takes a free one. None by default. */
     healthPort: z.coerce.number().int().min(0).max(65_535).optional(),
-    /** The address of that port. Probes of Kubernetes come from outside the container and need 0.0.0.0. */
+    /** The address on which to open that port. Kubernetes probes come from outside the container and need 0.0.0.0. */
     healthHost: z.string().min(1).default("127.0.0.1"),
     /** Directories of task files, or single files that export several tasks. */
     tasks: z.array(z.string().min(1)).min(1).default(["tasks"]),
@@ -141,7 +143,7 @@ const configSchema = z
      * timeout }`; an attempt may take 5 minutes by default.
      */
     endpoints: endpoints.default({}),
-    /** The secrets with which requests to endpoints are signed: `whsec_` and at least 24 bytes in base64. Several for replacing one. */
+    /** The secrets that requests to endpoints are signed with: `whsec_` followed by at least 24 bytes in base64. List several while rotating them. */
     endpointSecret: z
       .array(z.string().regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, { error: "expected whsec_ and at least 24 bytes in base64" }))
       .max(5)
@@ -149,28 +151,28 @@ const configSchema = z
     /** graphile-worker's crontab. If the file does not exist, there are no crontab schedules. */
     crontab: z.string().min(1).default("crontab"),
     /**
-     * What a worker runs of its tasks: names of tasks, patterns such as `notify/*`, and queues such as `queue:mail`. Everything by default. The worker
-     * fetches no other jobs.
+     * Which of its tasks a worker runs: task names, patterns such as `notify/*`, and queues such as `queue:mail`. All by default. The worker fetches
+     * no other jobs.
      */
     only: z.array(z.string().min(1)).default([]),
-    /** What a worker does not run, in the same form. */
+    /** Which of its tasks a worker does not run, in the same form. */
     except: z.array(z.string().min(1)).default([]),
     /**
-     * How many jobs of a queue one worker runs at a time, by queue: `{ mail: 5 }`. In the environment: `mail=5,reports=1`. No limit by default,
-     * except the concurrency. A limit for all workers together is a concurrency limit of the queue.
+     * How many jobs of a queue one worker runs at a time, by queue: `{ mail: 5 }`. In the environment: `mail=5,reports=1`. By default, only
+     * `concurrency` limits them. To limit all workers together, set a concurrency limit on the queue.
      */
     slots: queueSlots.default({}),
     /** The number of jobs that one worker runs at a time. */
     concurrency: z.coerce.number().int().min(1).max(10_000).default(10),
     /**
-     * The number of jobs that one statement fetches; 0 fetches one at a time. By default the worker adapts it: short jobs are fetched ahead, as many
-     * as start within about 20 ms, and jobs that take longer only when a slot is free. With a fixed number, fetched jobs wait for this worker even
-     * while another one is idle.
+     * The number of jobs that one statement fetches; 0 fetches one at a time. By default the worker adapts it: it fetches short jobs ahead, as many
+     * as start within about 20 ms, and longer jobs only when a slot is free. With a fixed number, fetched jobs wait for this worker even while
+     * another one is idle.
      */
     localQueueSize: z.coerce.number().int().min(0).max(10_000).optional(),
     /** How long a stopping worker lets running jobs finish before it returns them to the queue. */
     shutdownTimeout: duration.default(25_000),
-    /** The memory limit of an isolated task (MB): of the JavaScript heap in a thread, of all memory in a process. */
+    /** The memory limit of an isolated task (MB): for the JavaScript heap in a thread, for all memory in a process. */
     isolateMemory: z.coerce.number().int().min(64).max(1_048_576).default(512),
     /** The number of jobs after which a thread or process for isolated tasks is replaced. */
     isolateJobs: z.coerce.number().int().min(1).max(1_000_000_000).default(5_000),
@@ -180,10 +182,10 @@ const configSchema = z
      * attempt.
      */
     maxBlocked: duration.optional(),
-    /** The token that Prometheus may send for `/metrics`, and only for that, instead of an API token. */
+    /** A token that Prometheus may send instead of an API token. It is valid only for `/metrics`. */
     metricsToken: z.string().min(16, { error: "expected 16 characters or more" }).optional(),
     logLevel: z.enum(LOG_LEVELS).default("info"),
-    /** Host names that the server accepts, in addition to its address and those of this host: the names in its users' URLs. */
+    /** Host names that the server accepts in addition to its own address and this host's names: the names in the URLs that users open. */
     hosts: z.array(z.string().min(1).toLowerCase()).default([]),
     /** Origins whose pages may read responses, such as https://app.example.com. None by default. */
     corsOrigins: z
@@ -192,14 +194,14 @@ const configSchema = z
     /** The number of requests that each token may make in a minute; 0 for no limit. */
     rateLimit: z.coerce.number().int().min(0).default(6_000),
     /**
-     * Which proxies are trusted to name the client's address (X-Forwarded-For), so that requests are counted by client and not by proxy, the path that
-     * they have removed (X-Forwarded-Prefix) and the host of the page (X-Forwarded-Host): the number of proxies in front of the server, or their
-     * addresses and ranges. None by default, because clients can send those headers too.
+     * The proxies whose headers are trusted: the number of proxies in front of the server, or their addresses and ranges. They name the client's
+     * address (X-Forwarded-For), so that requests are counted by client and not by proxy, the path that they have removed (X-Forwarded-Prefix), and
+     * the host of the page (X-Forwarded-Host). None by default, because clients can send these headers too.
      */
     trustProxy: trustedProxies.default(0),
     /**
-     * The path in the browser's address under which the server appears, such as /tools/jobs, if a proxy serves it below a path. The proxy may keep the
-     * path or remove it. By default the path that a trusted proxy names in X-Forwarded-Prefix, else none.
+     * The path below which a proxy serves Legwork, as shown in the browser's address bar, such as /tools/jobs. The proxy may keep the path or remove
+     * it. By default the path in a trusted proxy's X-Forwarded-Prefix header, otherwise none.
      */
     publicPath: z
       .string()
@@ -210,7 +212,7 @@ const configSchema = z
       })
       .optional(),
     /**
-     * Links on the page of a job to other systems, such as traces and error trackers: for each its name and a URL, in which {jobId}, {traceId},
+     * Links from a job's page to other systems, such as traces and error trackers. Each has a name and a URL, in which {jobId}, {traceId},
      * {correlationId}, {task}, {queue} and {tenant} are replaced. A link is left out for a job that lacks one of its values. In the environment:
      * `Trace=https://tempo.example/trace/{traceId},Errors=https://sentry.example/?query={jobId}`. None by default.
      */
@@ -261,7 +263,7 @@ export interface ConfigFile extends ConfigInput {
 export interface StartContext {
   /** The migrated database. */
   readonly databaseUrl: string;
-  /** Whether that is the Postgres that `legwork up` started. */
+  /** Whether this is the embedded Postgres that `legwork up` started. */
   readonly isEmbedded: boolean;
   readonly dataDir: string;
   /** Directories of the tasks that run here: those of this file, unless a flag or the environment names others. */
@@ -324,16 +326,15 @@ const LISTS: ReadonlySet<string> = new Set([
 export interface LoadedConfig {
   readonly config: Config;
   readonly onStart: ConfigFile["onStart"];
-  /** The middleware of the file, not yet checked. */
+  /** The middleware from the file, not yet validated. */
   readonly middleware: unknown;
   /** The file that was read; undefined without one. */
   readonly file: string | undefined;
 }
 
 /**
- * Resolves the configuration once: flags, then the environment, then `legwork.config.ts` of the working directory, then
- * a graphile-worker preset, then the defaults. An empty variable counts as unset. Throws LW514 naming the setting, where it came from and what it
- * should be.
+ * Resolves the configuration once: flags, then the environment, then `legwork.config.ts` in the working directory, then a graphile-worker preset,
+ * then the defaults. An empty variable counts as unset. Throws LW514 naming the setting, where it came from and what it should be.
  */
 export async function loadConfig(
   flags: Partial<ConfigInput> = {},

@@ -21,7 +21,7 @@ import type { ForbiddenFlags, Preset, WorkerConfig } from "./worker/graphile/pre
 export interface LegworkOptions extends Partial<ConfigInput> {
   /**
    * Whether jobs run in this process; false by default. With a graphile-worker preset, its plugins, events, logger and settings are used too, unless
-   * they are among these options; only the command line reads a `graphile.config.ts`. `forbiddenFlags`: jobs with one of these flags are not fetched.
+   * these options override them; only the command line reads a `graphile.config.ts`. Jobs with one of the `forbiddenFlags` are not fetched.
    */
   worker?: boolean | { preset?: Preset; forbiddenFlags?: ForbiddenFlags };
   /**
@@ -36,8 +36,8 @@ export interface LegworkOptions extends Partial<ConfigInput> {
   /** Whether to migrate the database to the schema of this version first; true by default. */
   migrate?: boolean;
   /**
-   * Runs around attempts and enqueues; the first is the outermost. By default that of `legwork.config.ts`, which it replaces. Isolated tasks need
-   * middleware to be in that file.
+   * Runs around attempts and enqueues; the first is the outermost. Replaces the middleware of `legwork.config.ts`, which is the default. Middleware
+   * for isolated tasks must be in that file.
    */
   middleware?: readonly Middleware[];
   /** The pino logger to use; by default a logger of the level `logLevel` on stderr. */
@@ -49,7 +49,7 @@ export interface Legwork extends Operations {
   /** The operations on jobs, and waits for their results. */
   readonly jobs: WaitingJobs;
   /**
-   * Returns the same operations on your own connection, within its transaction: they take effect when it commits, and not at all when it is rolled
+   * Returns the same operations on your own connection, within its transaction: they take effect when it commits, and not at all if it is rolled
    * back. The connection is a `pg` client, or any object with its `query(text, values)`.
    *
    * @example
@@ -73,7 +73,8 @@ export interface Legwork extends Operations {
   /** A small connection pool, for your own statements. */
   readonly pool: Pool;
   /**
-   * The events of the worker here; without a worker, nothing happens. Events before `createLegwork` returns reach only `on` of middleware.
+   * The events of the worker in this process; without a worker there are none. Events before `createLegwork` returns reach only the `on` of
+   * middleware.
    *
    * @example
    * import { createLegwork } from "legwork";
@@ -90,7 +91,7 @@ export interface Legwork extends Operations {
   /** The names of the tasks that run here; empty without a worker. */
   readonly taskNames: readonly string[];
   /**
-   * Handles a request of Node's own server, or of frameworks that build on it. Throws LW514 unless the server is mounted.
+   * Handles a request from Node's HTTP server, or from a framework that is built on it. Throws LW514 unless the server is mounted.
    *
    * @example
    * import { createServer } from "node:http";
@@ -105,8 +106,8 @@ export interface Legwork extends Operations {
    */
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
   /**
-   * Handles a request for a WebSocket, for live views: `server.on("upgrade", legwork.upgrade)` on Node's own server. Ignores any path
-   * other than Legwork's `/graphql` below the prefix and returns false. Throws LW514 unless the server is mounted.
+   * Handles a WebSocket upgrade request, for live views: `server.on("upgrade", legwork.upgrade)` on Node's HTTP server. Ignores any path other than
+   * Legwork's `/graphql` below the prefix and returns false. Throws LW514 unless the server is mounted.
    *
    * @example
    * import { createServer } from "node:http";
@@ -144,14 +145,14 @@ export interface Legwork extends Operations {
   stop(): Promise<void>;
 }
 
-/** The parts of a Fastify instance that are used. Its own type is not available in projects without a server. */
+/** The parts of a Fastify instance that Legwork uses. Fastify's own type is not available in projects without a server. */
 interface FastifyServer {
   readonly prefix: string;
   removeAllContentTypeParsers(): unknown;
 }
 
 /**
- * Starts Legwork in your own process: to only enqueue, as a worker, as a server, or all of these. Options take precedence over the environment, which
+ * Starts Legwork in your own process: only to enqueue jobs, or as a worker, a server, or both. Options take precedence over the environment, which
  * takes precedence over `legwork.config.ts` and the defaults.
  *
  * Throws LW503 when the database cannot be reached, LW514 for an invalid option, and the errors of starting a worker or a server.
@@ -225,7 +226,7 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
           );
     if (worker !== undefined) {
       stops.push(() => worker.stop());
-      // The rest continues.
+      // A drained worker stops; the rest of the process continues.
       void worker.drained.then(() => worker.stop());
     }
     return {
@@ -265,9 +266,9 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
           reply.hijack();
           handle(request.raw, reply.raw);
         });
-        // WebSockets of other paths are left to other listeners.
+        // WebSocket requests for other paths are left to other listeners.
         app.server.on("upgrade", upgrade);
-        // Before it closes: Fastify calls onClose when all connections have ended.
+        // In preClose, because Fastify calls onClose only when all connections have ended.
         app.addHook("preClose", async () => {
           await server?.endLiveViews();
           app.server.off("upgrade", upgrade);
@@ -319,7 +320,7 @@ async function startServing(
   return {
     url: undefined,
     handle: (request, response) => {
-      // Express and similar frameworks have already removed it.
+      // Express and similar frameworks have already removed the prefix.
       request.url = withoutPrefix(request.url, prefix);
       mounted.app.routing(request, response);
     },

@@ -4,8 +4,8 @@ import { type Duration, durationOutOfRange, isTime, parseDuration, timeOutOfRang
 import { DescribedError, describeThrown, hasProperty, isError, propertyOf } from "./thrown.ts";
 
 /**
- * Every error that a user can meet, in one place. A code means the same on every surface: SQL raises it as SQLSTATE, the CLI
- * prints it, HTTP returns its status. Codes are never reused with another meaning.
+ * Every error that a user can encounter, in one place. A code means the same on every surface: SQL raises it as SQLSTATE, the CLI prints it, HTTP
+ * returns its status. Codes are never reused with another meaning.
  */
 export const ERRORS = {
   LW400: { status: 400, exitCode: 2, title: "Invalid input" },
@@ -47,8 +47,8 @@ interface ErrorDetails {
 }
 
 /**
- * A mistake or a condition that its reader can act on. Shown as one line with a hint and never with a stack trace;
- * any other error is a bug and is shown with its stack trace.
+ * An error that the reader can act on. It is shown as one line with a hint and never with a stack trace; any other error is a bug and is shown with
+ * its stack trace.
  *
  * @example
  * import { LegworkError } from "legwork";
@@ -67,7 +67,7 @@ export class LegworkError extends Error {
   readonly hint: string | undefined;
   /** The hint's suggestion as data, which each surface phrases in its own words. */
   readonly action: Action | undefined;
-  /** When the same request may succeed; only for LW429. */
+  /** When the same request can be repeated; only for LW429. */
   readonly retryAt: Date | undefined;
   /** The invalid fields of the input, if known. */
   readonly fields: readonly FieldError[] | undefined;
@@ -138,7 +138,7 @@ export class Discard extends Error {
   }
 }
 
-/** When a task requests its next attempt. Registered symbols, as above. */
+/** Marks on errors with which a task or a step ends an attempt. Registered symbols, for the same reason as above. */
 const RETRY_AT = Symbol.for("legwork.retryAt");
 const SNOOZED = Symbol.for("legwork.snoozed");
 const TIMED_OUT = Symbol.for("legwork.timedOut");
@@ -150,7 +150,7 @@ type When = Date | { readonly after: number };
 
 /**
  * Thrown by a task: the attempt fails, and the next one is due at the given time instead of the retry policy's. Takes a Date, or a
- * duration ("10m", or milliseconds). This uses an attempt; after the last one, the job has failed.
+ * duration ("10m", or milliseconds). This uses an attempt; if it was the last one, the job fails.
  *
  * @example
  * import { defineTask, RetryAfter } from "legwork";
@@ -198,8 +198,8 @@ export class Snooze extends Error {
 
 /**
  * An invalid step: its name is used twice in an attempt, or its result is too large or not JSON. With the code LW424 and a `JobNotCompleted` as its
- * cause: the job that `step.invoke` waited for did not complete. The job fails immediately, because another attempt would do the same. Once the cause
- * is fixed, the job can be retried manually.
+ * cause: the job that `step.invoke` waited for did not complete. The job fails immediately, because another attempt would fail in the same way. Once
+ * the cause is fixed, the job can be retried manually.
  *
  * @example
  * import { defineTask, StepError } from "legwork";
@@ -220,7 +220,7 @@ export class StepError extends LegworkError {
   readonly [POINTLESS] = true;
   readonly [STEP_ERROR] = true;
 
-  /** True for errors from other copies of this module too: a task may have its own copy. */
+  /** Also true for errors from other copies of this module, because a task may have its own copy. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === "object" && value !== null && STEP_ERROR in value;
   }
@@ -250,7 +250,7 @@ export class SignalTimeout extends Error {
   readonly [TIMED_OUT] = true;
   readonly signal: string;
 
-  /** True for errors from other copies of this module too: a task may have its own copy. */
+  /** Also true for errors from other copies of this module, because a task may have its own copy. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === "object" && value !== null && TIMED_OUT in value;
   }
@@ -285,7 +285,7 @@ export class JobNotCompleted extends LegworkError {
   readonly state: FailedEnd;
   readonly reason: string | null;
 
-  /** True for errors from other copies of this module too: a task may have its own copy. */
+  /** Also true for errors from other copies of this module, because a task may have its own copy. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === "object" && value !== null && NOT_COMPLETED in value;
   }
@@ -341,8 +341,8 @@ function toWhen(when: Date | Duration): When {
 }
 
 /**
- * Returns what a thrown value requests for the next attempt: whether to make one, whether this one counts, and when. The verdict is honored
- * however odd the error is otherwise. Never throws.
+ * Returns what a thrown value requests: whether the job is retried, whether the current attempt counts, and when the next one is due. The request is
+ * honored no matter what else the value contains. Never throws.
  */
 export function verdictOf(thrown: unknown): { discard: boolean; snooze: boolean; retryAt: When | undefined } {
   return {
@@ -352,7 +352,7 @@ export function verdictOf(thrown: unknown): { discard: boolean; snooze: boolean;
   };
 }
 
-/** Returns the time of a verdict, from any copy of this module; undefined for anything else. */
+/** Returns the requested time, also from other copies of this module; undefined for anything else. */
 function asWhen(value: unknown): When | undefined {
   if (types.isDate(value)) {
     const time = Date.prototype.getTime.call(value);

@@ -4,14 +4,14 @@ import { parseExactly } from "./json.ts";
 export const HIDDEN = "[redacted]";
 
 /**
- * The names of values that are secret, without the `-` and `_` of `api_key` and `x-api-key`, also at the end of longer names such as `accessToken`.
+ * The names of secret values. They also match at the end of longer names such as `accessToken` and `x-api-key`.
  */
 const SECRET = String.raw`password|passwd|passphrase|pwd|secret|token|jwt|authorization|api[-_]?key|access[-_]?key|private[-_]?key|cookie|credential|connection[-_]?string|database[-_]?url`;
 
-/** Matches the key of a secret value. The plural is the key of several, or of a count. */
+/** Matches the key of a secret value. A plural key holds several secrets, or a count. */
 const SECRET_KEY = new RegExp(`(?:${SECRET})(s?)$|^pass$`, "i");
 
-/** Matches a line of the log that may contain a secret; only such a line is parsed. A match in its text only costs time. */
+/** Matches a log line that may contain a secret; only such lines are parsed. A false match only costs time. */
 const SUSPICIOUS = new RegExp(String.raw`${SECRET}|"pass"|:\/\/[^\s"/@]*@|\bbearer\s|\bbasic\s|ERR_INVALID_URL`, "i");
 
 /** The user and password of a URL. A password may contain any unencoded character, so the last @ before the path ends it. */
@@ -22,7 +22,7 @@ const PAIR = new RegExp(String.raw`((?:${SECRET})s?=)(?:'[^']*'|[^\s&;"',]+)`, "
 const JSON_PAIR = new RegExp(String.raw`((?:${SECRET}s?|\bpass)(\\*"))(\s*:\s*)\2(?:(?!\2)(?:\\.|[^\\]))*\2`, "gi");
 const HEADER = /\b(bearer|basic)\s+[\w.~+/=-]{8,}/gi;
 
-/** Hides the secrets in a line of JSON, at any depth. Returns the line itself if it has none, which costs a fraction of a microsecond to find out. */
+/** Hides the secrets in a line of JSON, at any depth. Returns the line itself if it has none; this check costs a fraction of a microsecond. */
 export function hideSecretsInLine(line: string): string {
   if (!SUSPICIOUS.test(line)) return line;
   try {

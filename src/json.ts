@@ -3,7 +3,7 @@ import { LegworkError, toError } from "./errors.ts";
 /** The deepest nesting of arrays and objects that is shown as JSON. Deeper values would overflow the stack of the code that writes or draws them. */
 const MAX_SHOWN_DEPTH = 1_000;
 
-/** The only field of an object that replaces a value which cannot be shown as JSON; it holds the value's JSON as text. */
+/** A value that cannot be shown as JSON is replaced by an object whose only field has this name and holds the value's JSON as text. */
 const TEXT_MARK = "legwork:text";
 
 /** A number with its original digits, which `JSON.stringify` writes unchanged. */
@@ -17,10 +17,10 @@ const json = JSON as unknown as {
   isRawJSON?(value: unknown): boolean;
 };
 
-/** Matches JSON that may contain a number that JavaScript would write differently. A match within a string only costs time. */
+/** Matches JSON that may contain a number that JavaScript would write differently. A false match within a string only costs time. */
 const MAY_LOSE_DIGITS = /\d\.\d|\d[eE]|\d{16}|-0/;
 
-/** Begins the strings that stand for numbers while a text is parsed. It cannot be guessed, so no string of the text begins with it. */
+/** The prefix of the strings that stand for numbers while a text is parsed. It cannot be guessed, so no string in the text begins with it. */
 const NUMBER_MARK = `#${crypto.getRandomValues(new BigUint64Array(1))[0]!.toString(36)}:`;
 
 /**
@@ -37,7 +37,7 @@ export function parseExactly(text: string): unknown {
   try {
     parsed = JSON.parse(marked);
   } catch {
-    // The text is not JSON either, and its error quotes the text.
+    // The original text is not JSON either. Parsing it throws an error that quotes it.
     return JSON.parse(text);
   }
   return withRawNumbers(parsed);
@@ -146,7 +146,7 @@ export function withPlainNumbers(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withPlainNumbers(inner)]));
 }
 
-/** The maximum number of values that are converted without looking at each with its path. */
+/** The maximum number of values that `toJsonAtOnce` converts; larger values are left to `toJsonByValue`. */
 const MAX_PLAIN_VALUES = 1_000_000;
 
 /**
@@ -162,13 +162,13 @@ export function toJson(name: string, value: unknown): string {
 const MAY_NOT_BE_STORABLE = /\\u(?:0000|d[89a-f])/;
 
 /**
- * The JSON of a value that is plain data without a fault; undefined for any other value. `toJsonByValue` converts that, naming the fault, but
- * takes ten times as long.
+ * The JSON of a value that is valid plain data; undefined for any other value. `toJsonByValue` converts other values, or names what is wrong with
+ * them, but takes ten times as long.
  */
 function toJsonAtOnce(root: unknown): string | undefined {
   try {
     const open: unknown[] = [root];
-    // Each value is looked at once. A value that contains itself has more than any that is sent, and is left to the other way.
+    // Each value is visited once. A value that contains itself exceeds the maximum, and is left to `toJsonByValue`.
     for (let left = MAX_PLAIN_VALUES; open.length > 0; left--) {
       const value = open.pop();
       if (left === 0 || faultIn(value) !== undefined) return undefined;
@@ -192,7 +192,7 @@ function toJsonByValue(name: string, value: unknown): string {
     throw new LegworkError("LW400", `${field} ${message}.`, { hint, fields: [{ path: [name, ...steps], message }] });
   };
   const replacer = function (this: unknown, key: string, inner: unknown): unknown {
-    // Called for each value with its parent: values that are not a parent of this one are removed from the path.
+    // Called for each value with its parent: the path is first cut back to that parent.
     while (path.length > 0 && path.at(-1)?.value !== this) path.pop();
     path.push({ holder: this, key, value: inner });
     const fault = faultIn(inner) ?? (Array.isArray(this) ? undefined : faultIn(key));
@@ -211,7 +211,7 @@ function toJsonByValue(name: string, value: unknown): string {
   }
 }
 
-/** Converts a value that is nested too deeply for checking each part. Undefined if it is too deep for that as well. */
+/** Converts a value that is nested too deeply to be checked part by part; undefined if it is too deep even for `JSON.stringify`. */
 function withoutLooking(value: unknown): string | undefined {
   try {
     return JSON.stringify(value);

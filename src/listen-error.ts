@@ -1,6 +1,6 @@
 import { LegworkError, toError } from "./errors.ts";
 
-/** Where a server listens, and the settings that say so. */
+/** Where a server listens, and the settings that determine it. */
 export interface ListenTarget {
   readonly host: string;
   readonly port: number;
@@ -9,8 +9,8 @@ export interface ListenTarget {
 }
 
 /**
- * Explains why a server cannot listen: LW513 for a port in use, LW514 for one that is not allowed and for a wrong address. Returns other errors
- * unchanged.
+ * Explains why a server cannot listen: LW513 for a port in use, LW514 for a port that this user may not use and for an invalid address. Returns other
+ * errors unchanged.
  */
 export function listenError(thrown: unknown, { host, port, settings }: ListenTarget): Error {
   const error = toError(thrown) as NodeJS.ErrnoException;

@@ -14,14 +14,14 @@ const stderr = new StderrDestination();
 const forms = new WeakMap<Logger, "json" | "text">();
 /** The destinations of loggers that write JSON lines. */
 const destinations = new WeakMap<Logger, StderrDestination>();
-/** What a logger writes during `lineOf`. */
+/** The line that a logger wrote during `lineOf`. */
 let captured: string | undefined;
 let isCapturing = false;
 
 /**
  * Creates the process's log: readable lines on a terminal, JSON lines (ISO timestamps, level names) everywhere else.
  * It goes to stderr, so that stdout carries only a command's output. Writing never blocks the process, however slowly stderr is read.
- * Secrets are hidden wherever they are in a line (`hideSecrets`), also in what a task logs.
+ * Secrets are hidden wherever they are in a line (`hideSecrets`), including what a task logs.
  */
 export function createLogger(options: { level: LogLevel; json?: boolean; destination?: StderrDestination }): Logger {
   const { destination = stderr } = options;
@@ -39,22 +39,22 @@ export function createLogger(options: { level: LogLevel; json?: boolean; destina
   return log;
 }
 
-/** Returns the form in which a logger of `createLogger`, or a child of it, writes to stderr; undefined for any other logger. */
+/** Returns the format in which a logger from `createLogger`, or a child of such a logger, writes to stderr; undefined for any other logger. */
 export function stderrForm(log: Logger): "json" | "text" | undefined {
   return forms.get(rootOf(log));
 }
 
 /**
- * Returns the destination of a logger of `createLogger`, or of a child of it, that writes JSON, for lines that are put together without it; undefined
- * for any other logger.
+ * Returns the destination of a JSON logger from `createLogger`, or of a child of such a logger, for callers that write complete lines to it
+ * themselves; undefined for any other logger.
  */
 export function destinationOf(log: Logger): StderrDestination | undefined {
   return destinations.get(rootOf(log));
 }
 
 /**
- * Returns the line that a call makes a logger with a `destinationOf` write, instead of writing it, before secrets are hidden in it; undefined if it
- * writes none.
+ * Returns the line that `call` logs, instead of writing it; undefined if it logs nothing. Its secrets are not hidden yet. The logger must have a
+ * destination (`destinationOf`).
  */
 export function lineOf(call: () => void): string | undefined {
   isCapturing = true;
@@ -67,7 +67,7 @@ export function lineOf(call: () => void): string | undefined {
   }
 }
 
-/** Returns the logger of which this one is a child or a grandchild; this one itself if it has no parent. */
+/** Returns the logger at the top of a logger's chain of parents; the logger itself if it has no parent. */
 export function rootOf(log: Logger): Logger {
   let root = log;
   // A child has its parent as its prototype.
@@ -84,14 +84,14 @@ function parentOf(log: Logger): Logger {
   return (Object.getPrototypeOf(log) ?? {}) as Logger;
 }
 
-/** Writes buffered log lines now; see `StderrDestination`. For the end of a process. */
+/** Writes buffered log lines now, before the process ends; see `StderrDestination`. */
 export function flushLog(): Promise<void> {
   return stderr.drained();
 }
 
 /**
- * Hides the secrets of every line. Done here and not by pino's `redact`, whose paths have a fixed depth and do not apply to the bindings of children:
- * a written line has everything.
+ * Hides the secrets in every written line. Pino's `redact` is not enough: its paths have a fixed depth and do not apply to the bindings of child
+ * loggers. A written line contains everything.
  */
 export function withoutSecrets(target: Target): Target {
   return { write: (line) => target.write(hideSecretsInLine(line)), flushSync: () => target.flushSync?.() };
@@ -108,7 +108,7 @@ function withCapture(target: Target): Target {
 }
 
 function prettyTo(target: StderrDestination): Target {
-  // Loaded only for a terminal: other workers save its memory.
+  // Loaded only for a terminal, which saves memory in all other processes.
   const { prettyFactory } = createRequire(import.meta.url)("pino-pretty") as typeof import("pino-pretty");
   const prettify = prettyFactory({
     colorize: true,

@@ -6,7 +6,7 @@ export interface LoopOptions {
 }
 
 /**
- * Repeats a turn: immediately, when woken, and an interval after each turn has ended. Turns never overlap. Waking it during a
+ * Runs a turn repeatedly: at the start, whenever woken, and an interval after the previous turn has ended. Turns never overlap. Waking it during a
  * turn starts another turn right after.
  */
 export class Loop {
@@ -42,7 +42,7 @@ export class Loop {
     const dueAt = performance.now() + wait;
     if (dueAt >= this.#dueAt) return;
     this.#dueAt = dueAt;
-    // A turn that is running does not know of it: the next one starts then.
+    // If a turn is running, the next turn is planned when it ends.
     if (this.#running === undefined) this.#plan();
   }
 

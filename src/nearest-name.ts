@@ -1,9 +1,9 @@
-/** The likeness below which a suggestion no longer looks like a typing error. */
+/** The similarity below which a suggestion no longer looks like a typo. */
 const LEAST_LIKENESS = 0.4;
 
 /**
  * The candidate that is most similar to a mistyped name; undefined if none is similar. The same rule as `legwork_private.nearest_name`: Dice's
- * coefficient over pairs of adjacent letters, counting the ends as letters.
+ * coefficient over pairs of adjacent letters, where the start and the end of a name count as letters.
  */
 export function nearestName(name: string, candidates: readonly string[]): string | undefined {
   const typed = pairsOf(name);

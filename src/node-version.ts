@@ -1,6 +1,8 @@
 import { LegworkError } from "./errors.ts";
 
-/** The oldest Node for workers, servers, the command line and the test kit: graphile-worker and undici need it. bin/legwork.js checks the same. */
+/**
+ * The oldest Node for workers, servers, the command line and the test kit: graphile-worker and undici need it. bin/legwork.js makes the same check.
+ */
 const MINIMUM = [22, 19] as const;
 
 /**

@@ -8,7 +8,7 @@ import { compareVersions, VERSION } from "./version.ts";
 /**
  * The packages that `npm install legwork` leaves out, because enqueueing, running jobs and the command line do not need them. Each is an optional
  * peer dependency of any version, so that a project with a different version for its own use can still install Legwork. The versions that Legwork
- * needs are its devDependencies and checked here, before a package is loaded.
+ * needs are those of its devDependencies. They are checked here, before a package is loaded.
  */
 export const SERVER_PACKAGES = [
   "fastify",
@@ -34,7 +34,7 @@ const own = findOwnPackage();
 
 /**
  * Throws LW517 unless all packages can be loaded. The hint is one command that installs the missing ones, together with the missing ones of
- * `alongside`. Call it before the import: a module that is missing in spite of this check is a bug, and its error must not look like this one.
+ * `alongside`. Call this before the import: a module that is missing in spite of this check is a bug, and its error must not look like this one.
  */
 export function assertInstalled(what: string, packages: readonly string[], alongside: readonly string[] = []): void {
   const error = missingPackages(what, packages, alongside);

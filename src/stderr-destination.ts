@@ -14,15 +14,15 @@ const CHUNK = 64 * 1024;
 const FIRST_AGAIN_MS = 1;
 const LONGEST_AGAIN_MS = 20;
 
-/** How long an exiting process waits for a reader that reads nothing (ms). */
+/** How long an exiting process waits for a reader that does not read (ms). */
 const LAST_WAIT_MS = 300;
 
 /**
  * The destination of the log. Writes run in Node's thread pool and never block the event loop: in a container stderr is a pipe, and a pipe that is
  * not read would otherwise stop all jobs of the worker. Only one write is in progress at a time; lines that arrive meanwhile are part of the next
- * one. Lines that are appended are written together at the end of the turn of the event loop, or before the next line that is not. When more than 4
- * MB are buffered, further lines are dropped, and a line reports how many. At exit the buffer is written; a reader that reads nothing is given up on
- * after 0.3 s.
+ * one. Appended lines are written together at the end of the event loop's current turn, or before the next line that is written with `write`. When
+ * more than 4 MB are buffered, further lines are dropped, and a line reports how many. At exit the buffer is written, but an exiting process waits no
+ * longer than 0.3 s for a reader that does not read.
  */
 export class StderrDestination {
   /** Buffered lines. */
@@ -48,7 +48,7 @@ export class StderrDestination {
     if (this.#writing === undefined) this.#next();
   }
 
-  /** Adds lines to the buffer, which is written at the end of this turn of the event loop. */
+  /** Adds lines to the buffer, which is written at the end of the event loop's current turn. */
   append(lines: string, count: number): void {
     this.#add(lines, count);
     if (this.#writing !== undefined || this.#turn !== undefined) return;

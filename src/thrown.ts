@@ -84,7 +84,7 @@ export function describeThrown(value: unknown, cleaner?: Cleaner): ThrownDescrip
   };
 }
 
-/** Whether a value is an error, including one from another realm. False for a proxy, because its handler controls every answer. */
+/** Whether a value is an error, including one from another realm. False for a proxy, because its handler controls the result of every check. */
 export function isError(value: unknown): value is Error {
   if (value === null || typeof value !== "object" || types.isProxy(value)) return false;
   if (types.isNativeError(value)) return true;
@@ -128,8 +128,8 @@ export function cut(text: string, limit: number): string {
 }
 
 /**
- * An error with the description of a thrown value, for code that reads `message` and `stack` without care. Apart from `code`, it has no other
- * properties of the thrown value.
+ * An error that describes a thrown value, for code that reads `message` and `stack` without checking them. It has no other properties of the thrown
+ * value except `code`.
  */
 export class DescribedError extends Error {
   readonly #thrown: unknown;
@@ -215,7 +215,7 @@ function propertiesOf(error: Error, cleaner: Cleaner | undefined): string | unde
       if (["name", "message", "stack", "cause", "errors"].includes(key)) continue;
       const descriptor = Object.getOwnPropertyDescriptor(error, key);
       const value: unknown = descriptor !== undefined && "value" in descriptor ? descriptor.value : "[getter]";
-      // A property may hold a payload: redaction paths start there.
+      // A property may hold a payload, and redaction paths are relative to the payload.
       if (typeof value !== "function") rest[key] = cleaner === undefined ? value : withoutSecrets(value, cleaner);
     }
     return Object.keys(rest).length === 0 ? undefined : show(rest, cleaner);
@@ -298,7 +298,7 @@ function show(value: unknown, cleaner: Cleaner | undefined): string {
   }
 }
 
-/** The number of values within a value that are shown. A larger value is shown in part, because `inspect` would go through all of it. */
+/** The number of values within a value that are shown. A larger value is shown in part, because `inspect` would traverse all of it. */
 const SHOWN_VALUES = 500;
 
 /** Returns the value itself if it is small, or else a copy of its beginning, with the same classes. */

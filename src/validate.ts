@@ -1,25 +1,27 @@
 import type { z } from "zod";
 
 /**
- * The size up to which all faults of a value are found (number of values in it). For a larger value only the first fault is reported, because finding
- * and describing them all takes seconds.
+ * The largest size (number of values in it) for which all errors in a value are reported. For a larger value only the first error is reported,
+ * because finding and describing all of them would take seconds.
  */
 const FULLY_CHECKED = 2_000;
 
-/** The maximum number of faults that are reported for one value. The reader fixes some and tries again. */
+/** The maximum number of errors that are reported for one value. Users fix a few and try again. */
 const MAX_TOLD = 10;
 
-/** The option that zod's own `schema.validate` sets, which does not report the fault that it found. */
+/** The option that zod's own `schema.validate` sets. That method is not used here, because it does not report the error that it found. */
 const UNTIL_FIRST_FAULT: z.core.ParseContextInternal<z.core.$ZodIssue> = { abortEarly: true };
 
-/** Like `schema.safeParse`, at a bounded cost: a large value is checked only up to its first fault. */
+/** Like `schema.safeParse`, at a bounded cost: a large value is checked only up to its first error. */
 export function validate<S extends z.ZodType>(schema: S, value: unknown): z.ZodSafeParseResult<z.output<S>> {
   const parsed = schema.safeParse(value, UNTIL_FIRST_FAULT);
   if (parsed.success || countValues(value, FULLY_CHECKED) === 0) return parsed;
   return schema.safeParse(value);
 }
 
-/** Describes what is wrong with a value in one line: the first fault of each of the first fields, and how many more fields there are. */
+/**
+ * Describes what is wrong with a value in one line: the first error in each of the first invalid fields, and the number of further invalid fields.
+ */
 export function describeIssues({ issues }: z.core.$ZodError): string {
   const byField = new Map<string, string>();
   for (const { path, message } of issues) {
@@ -31,7 +33,7 @@ export function describeIssues({ issues }: z.core.$ZodError): string {
   return `${told.join("; ")}${more > 0 ? `; and ${more} more` : ""}`;
 }
 
-/** A message without the regular expression that a text does not match, if that is longer than a reader can follow. */
+/** Removes from a message the regular expression that a text does not match, if it is too long to read. */
 function withoutPattern(message: string): string {
   return message.replace(/ \/.{40,}\/[a-z]*$/s, " (see the task's payload schema)");
 }

@@ -1,4 +1,4 @@
-/** Waits for `work`, but no longer than `timeout` (ms); returns whether it has ended. Rejects when `work` does. */
+/** Waits for `work`, but no longer than `timeout` (ms). Returns whether it ended in time; rejects if `work` does. */
 export async function within(timeout: number, work: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), timeout)));

@@ -12,7 +12,7 @@ export function counted(count: number | bigint | string, noun: string, plural = 
   return `${formatNumber(count)} ${Number(count) === 1 ? noun : plural}`;
 }
 
-/** Only the noun or verb of a count: `pluralOf(2, "job waits", "jobs wait")` is `jobs wait`. */
+/** The noun or verb that goes with a count, without the number: `pluralOf(2, "job waits", "jobs wait")` is `jobs wait`. */
 export function pluralOf(count: number | bigint | string, one: string, many: string): string {
   return Number(count) === 1 ? one : many;
 }

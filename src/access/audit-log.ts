@@ -5,7 +5,7 @@ import { selectRows } from "../db/select-rows.ts";
 export interface AuditRow {
   id: string;
   occurred_at: Date;
-  /** The token's subject, as named by the login that did it; null if it named no actor. */
+  /** The actor that the database login gave, such as a token's subject; null if it gave none. */
   actor: string | null;
   database_role: string;
   surface: "sql" | "cli" | "rest" | "graphql" | "dashboard" | "worker";
@@ -22,18 +22,18 @@ export interface AuditRow {
 export interface AuditFilter {
   operation?: string;
   actor?: string;
-  /** `job`, `queue`, `task` …; with `target`, everything that was done to one target. */
+  /** `job`, `queue`, `task` and so on. Together with `target`, selects all entries about one object. */
   targetType?: string;
   target?: string;
   tenant?: string;
   since?: Date;
-  /** Only entries with a smaller id: the next page starts at the last id of this one. */
+  /** Only entries with a smaller id. For the next page, pass the last id of this page. */
   before?: string;
   limit: number;
 }
 
 /**
- * Lists entries of the audit log that match, newest first.
+ * Lists matching entries of the audit log, newest first.
  *
  * @example
  * import { listAuditLog } from "legwork/operations";

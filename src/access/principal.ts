@@ -9,7 +9,7 @@ export { ROLES, type Role } from "../contract/roles.ts";
 /** The interface through which a request came in, as the audit log shows it. */
 export type Surface = "sql" | "cli" | "rest" | "graphql" | "dashboard" | "worker";
 
-/** The authenticated client, as known once its token has been checked. */
+/** The authenticated client, as identified by its token. */
 export interface Principal {
   /** The name in messages and in the audit log: `token:deploy`, `jwt:alice@example.com`, `up`. */
   readonly subject: string;
@@ -24,13 +24,13 @@ export interface Principal {
 
 /**
  * Returns the key under which a principal is counted and cached. Names are not enough: several tokens may have the same name, and a name may look
- * like another name combined with a tenant. Each token has a key of its own; JWTs share one only if they have the same subject and tenant.
+ * like another name combined with a tenant. Each token has its own key; JWTs share a key only if they have the same subject and tenant.
  */
 export function principalKey({ tokenId, tenant, subject }: Principal): string {
   return tokenId === undefined ? JSON.stringify([tenant, subject]) : `token ${tokenId}`;
 }
 
-/** Throws LW403 unless the principal has the role or one that includes it. An enqueuer does not include viewer. */
+/** Throws LW403 unless the principal has the role, or a role that includes it. The role enqueuer does not include viewer. */
 export function assertRole(principal: Principal, atLeast: Role): void {
   if (includesRole(principal.role, atLeast)) return;
   throw new LegworkError("LW403", `This needs the role ${atLeast}; ${principal.subject} has the role ${principal.role}.`, {
@@ -39,7 +39,7 @@ export function assertRole(principal: Principal, atLeast: Role): void {
 }
 
 /**
- * Returns the settings that tell a transaction on whose behalf it runs. The functions and views of the schema legwork obey them: `legwork.role` and
+ * Returns the settings that state on whose behalf a transaction runs. The functions and views of the schema legwork enforce them: `legwork.role` and
  * `legwork.confined_to` only remove rights and never add any; `legwork.actor` and `legwork.surface` appear in the audit log.
  */
 export function settingsOf(principal: Principal, surface: Surface): Record<string, string> {

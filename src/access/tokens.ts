@@ -66,8 +66,8 @@ export async function listTokens(client: Queryable): Promise<TokenRow[]> {
 export type FoundToken = Pick<TokenRow, "id" | "name" | "role" | "tenant" | "expires_at">;
 
 /**
- * Returns the owner of a token, for your own server; undefined if the token is not valid now. It is looked up by its hash, so that neither a
- * statement nor a log contains it, and on every call, so that revoking it takes effect at once.
+ * Returns the owner of a token, for your own server; undefined if the token is not valid now. The token is looked up by its hash, so that no
+ * statement or log contains it. Every call queries the database, so that revoking a token takes effect at once.
  *
  * @example
  * import { findToken } from "legwork/operations";

@@ -52,7 +52,7 @@ export function tokensOn(client: Queryable): Tokens {
 /** `legwork.audit`: the audit log. */
 export interface Audit {
   /**
-   * Lists entries of the audit log that match, newest first; 50 unless `limit` says otherwise.
+   * Lists matching entries of the audit log, newest first; 50 unless `limit` says otherwise.
    *
    * @example
    * const cancellations = await legwork.audit.list({ targetType: "job", target: "42" });

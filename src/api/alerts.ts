@@ -58,7 +58,7 @@ interface AlertRules {
 /** `legwork.alerts`: what needs attention, and where it is reported. */
 export interface Alerts {
   /**
-   * Lists alerts, newest first: those that are not resolved, or with `all` the last `limit` (100) in any state.
+   * Lists alerts, newest first: unresolved alerts or, with `all`, the last `limit` (100) in any state.
    *
    * @example
    * const critical = (await legwork.alerts.list()).filter(({ severity }) => severity === "critical");

@@ -24,15 +24,16 @@ const toBulkPreview = rowReader(bulkPreviewSchema);
 export interface BulkActions {
   /**
    * Starts an action on all jobs that match, and returns its id: `retry` or `discard` failed jobs, `rerun` ended ones, `cancel` others or change
-   * their `priority`. Workers and servers carry it out in small transactions, with the rights of the user who started it. Jobs that are created, or
-   * that fail or end, later are left alone. Throws LW400 for an invalid filter, LW404 for an unknown task or queue, LW409 while 50 are running.
+   * their `priority`. Workers and servers carry it out in small transactions, with the rights of the user who started it. Jobs that are created, fail
+   * or end after that are left alone. Throws LW400 for an invalid filter, LW404 for an unknown task or queue, LW409 while 50 are running.
    *
    * @example
    * const id = await legwork.bulkActions.start("retry", { task: "notify/email", failedSince: "1h" });
    */
   start(action: BulkActionKind, filter: BulkFilter, options?: BulkOptions): Promise<string>;
   /**
-   * Returns what an action would do now: how many jobs it would change (counted up to 10,000), of which tasks, and five examples. Throws like `start`.
+   * Returns what an action would do now: the number of jobs that it would change (counted up to 10,000), their tasks, and five examples. Throws like
+   * `start`.
    *
    * @example
    * const { jobs, isCapped, byTask } = await legwork.bulkActions.preview("discard", { error: "ECONNREFUSED" });
@@ -54,7 +55,7 @@ export interface BulkActions {
    */
   list(page?: { before?: string; limit?: number }): Promise<BulkAction[]>;
   /**
-   * Stops a bulk action after its current chunk. Changes made so far remain. Returns its state: `stopped`, or that in which it had already
+   * Stops a bulk action after its current chunk. Changes made so far remain. Returns its state: `stopped`, or its final state if it had already
    * ended. Throws LW404 if it does not exist.
    *
    * @example

@@ -6,7 +6,7 @@ import { type Answer, rowReader } from "../contract/rows.ts";
 export type Alert = Answer<typeof alertSchema>;
 export const toAlert = rowReader(alertSchema);
 
-/** An alert rule; its intervals are as Postgres writes them. */
+/** An alert rule, with intervals in Postgres's text format. */
 export type AlertRule = Answer<typeof alertRuleSchema>;
 export const toAlertRule = rowReader(alertRuleSchema);
 

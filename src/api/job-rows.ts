@@ -39,10 +39,10 @@ export const toTimelineEntry = rowReader(timelineEntrySchema);
 export type FailedGroup = Answer<typeof failedGroupSchema>;
 export const toFailedGroup = rowReader(failedGroupSchema);
 
-/** A job that repeats another job. */
+/** A rerun of another job. */
 export type Rerun = Answer<typeof rerunRecordSchema>;
 export const toRerun = rowReader(rerunRecordSchema);
 
-/** How many jobs have a value. */
+/** A value of a field, and the number of jobs that have it. */
 export type JobCount = Answer<typeof jobCountSchema>;
 export const toJobCount = rowReader(jobCountSchema);

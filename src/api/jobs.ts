@@ -42,8 +42,8 @@ import {
 /** `legwork.jobs`: enqueue, read and control jobs. */
 export interface Jobs {
   /**
-   * Enqueues a job and returns its id. The task is given by name, or as its definition if that states its name. With a task registry
-   * (`legwork types`), a wrong name or payload does not compile.
+   * Enqueues a job and returns its id. Pass the task's name, or its definition if that states a name. With a task registry (`legwork types`), a wrong
+   * name or payload does not compile.
    *
    * Throws LW422, naming the field, for a payload that does not match; LW404 for an unknown task; LW409 when a job with the same key cannot be
    * replaced; LW400 for options that cannot be combined; LW429 over the rate limit.
@@ -54,8 +54,8 @@ export interface Jobs {
    */
   readonly enqueue: BoundEnqueue;
   /**
-   * Enqueues a job like `enqueue`, and also returns whether that created a job: with `jobKey` or `uniqueFor`, the request may be merged with an
-   * earlier one. `mergedBy` names the option that merged them.
+   * Enqueues a job like `enqueue`, and also returns whether a new job was created: with `jobKey` or `uniqueFor`, the request may be merged with an
+   * earlier one. `mergedBy` names the option that caused this.
    *
    * @example
    * const { id, created } = await legwork.jobs.enqueueWithOutcome("notify/welcome", { userId: 3 }, { uniqueFor: "1h" });
@@ -85,7 +85,7 @@ export interface Jobs {
     options?: EnqueueOnOptions,
   ): Promise<void>;
   /**
-   * Lists jobs that match, newest first; 50 unless `limit` says otherwise. Throws LW400 for filters that no index supports.
+   * Lists matching jobs, newest first; 50 unless `limit` says otherwise. Throws LW400 for filters that no index supports.
    *
    * @example
    * const failed = await legwork.jobs.list({ state: "failed", task: "notify/email", limit: 20 });
@@ -93,8 +93,8 @@ export interface Jobs {
    */
   list(filter?: Partial<JobFilter>): Promise<Job[]>;
   /**
-   * Counts the jobs that match by state, task, queue, tenant or worker, largest count first; up to 10,000 of each value, and 100 values. The counts of
-   * a field ignore the filter's own condition on it. With more than 2,000 unfinished jobs, their counts are a few seconds old.
+   * Counts matching jobs by state, task, queue, tenant or worker, largest count first: at most 100 values, each counted up to 10,000. The filter's
+   * condition on the counted field is ignored. With more than 2,000 unfinished jobs, their counts are a few seconds old.
    *
    * @example
    * const [worst] = await legwork.jobs.count({ state: "failed" }, "task");
@@ -132,23 +132,23 @@ export interface Jobs {
    */
   steps(id: string): Promise<Step[]>;
   /**
-   * Lists what happened to a job, in the order in which it began: why it waited, attempts, steps, signals, jobs that it enqueued, and what users did
-   * with it. Throws LW404 for an unknown job.
+   * Lists the events of a job by start time: why it waited, its attempts, steps and signals, the jobs that it enqueued, and what users did with it.
+   * Throws LW404 for an unknown job.
    *
    * @example
    * for (const { label, startedAt, detail } of await legwork.jobs.timeline("42")) console.log(startedAt, label, detail);
    */
   timeline(id: string): Promise<TimelineEntry[]>;
   /**
-   * Explains why a job is not running: every reason, in the order in which they hold it back, each with a fix. Throws LW404 for an unknown job.
+   * Explains why a job is not running: all reasons, in the order in which they hold it back, each with a fix. Throws LW404 for an unknown job.
    *
    * @example
    * for (const { detail, fix } of await legwork.jobs.explain("42")) console.log(`${detail} ${fix}`);
    */
   explain(id: string): Promise<Reason[]>;
   /**
-   * Cancels a job. A waiting job never starts. A running job's signal aborts within a second, and the job is not retried.
-   * Returns `cancelled`, or `running` until its worker has responded. Throws LW404 for an unknown job, LW409 for one that has ended.
+   * Cancels a job. A waiting job never starts. A running job gets the abort signal within a second, and the job is not retried. Returns `cancelled`,
+   * or `running` until its worker has responded. Throws LW404 for an unknown job, LW409 for one that has ended.
    *
    * @example
    * await legwork.jobs.cancel("42", "wrong recipients");
@@ -163,9 +163,8 @@ export interface Jobs {
    */
   cancelMany(filter: LiveFilter, options?: { reason?: string; preview?: boolean; atMost?: number }): Promise<string[]>;
   /**
-   * Makes a job start now. A failed job gets all its attempts again; a job that waits for its time or its next attempt waits no longer. Limits and
-   * pauses still hold it back. Returns its state. Throws LW404 for an unknown job, LW409 for one that is running, or that has ended in a state other
-   * than failed.
+   * Makes a job start now. A failed job gets all its attempts again; a scheduled or retrying job becomes due at once. Limits and pauses still hold it
+   * back. Returns its state. Throws LW404 for an unknown job, LW409 for one that is running, or that has ended in a state other than failed.
    *
    * @example
    * await legwork.jobs.retry("43");
@@ -188,7 +187,7 @@ export interface Jobs {
    */
   discard(id: string): Promise<void>;
   /**
-   * Discards the failed jobs that match, with the rules of `retryMany`.
+   * Discards the failed jobs that match, under the same rules as `retryMany`.
    *
    * @example
    * const ids = await legwork.jobs.discardMany({ failedBefore: new Date("2026-01-01") });
@@ -196,8 +195,9 @@ export interface Jobs {
   discardMany(filter: FailedFilter, options?: { preview?: boolean; atMost?: number }): Promise<string[]>;
   /**
    * Reruns a job that has ended: enqueues a new job with the same task, payload, priority, serial key, attempts, tenant and correlation id, and the
-   * original as its parent. Its job key, time, expiry and dependencies are not copied. Returns the new job's id. Throws LW404 for an unknown job,
-   * LW409 for one that has not ended or whose payload is no longer complete in the history, LW422 for a payload that its task does not accept.
+   * original as its parent. The original's job key, time, expiry and dependencies are not copied. Returns the new job's id. Throws LW404 for an
+   * unknown job, LW409 for one that has not ended or whose payload is no longer complete in the history, LW422 for a payload that its task does not
+   * accept.
    *
    * @example
    * const id = await legwork.jobs.rerun("43", { payload: { to: "ann@example.com" } });
@@ -206,7 +206,7 @@ export interface Jobs {
   /**
    * Reruns the jobs that match, oldest first and at most 10,000 (`atMost`). Returns the ids of the original jobs. With the same `asOf`, the next call
    * continues with the jobs that have not been rerun since then. With `preview` nothing changes. Throws LW400 for a filter that would have to read
-   * the whole history, LW404 for an unknown task or queue, LW409 if any of the payloads is redacted: then no job is rerun.
+   * the whole history, LW404 for an unknown task or queue, LW409 if any of the payloads is redacted; in that case no job is rerun.
    *
    * @example
    * const asOf = new Date();
@@ -214,15 +214,15 @@ export interface Jobs {
    */
   rerunMany(filter: FinishedFilter, options?: { asOf?: Date; preview?: boolean; atMost?: number }): Promise<string[]>;
   /**
-   * Lists the reruns of a job, and the job that it is a rerun of; at most 100. Throws LW404 for an unknown job.
+   * Lists the reruns of a job, and the original if the job is itself a rerun; at most 100. Throws LW404 for an unknown job.
    *
    * @example
    * const reruns = await legwork.jobs.reruns("43");
    */
   reruns(id: string): Promise<Rerun[]>;
   /**
-   * Changes a job's priority: smaller runs first. For a running job, the change applies to its next attempt. Returns the previous priority. Throws
-   * LW404 for an unknown job, LW409 for one that has ended, LW400 for a number outside of -32768 to 32767.
+   * Changes a job's priority; smaller numbers run first. For a running job, the change applies to its next attempt. Returns the previous priority.
+   * Throws LW404 for an unknown job, LW409 for one that has ended, LW400 for a number outside the range -32768 to 32767.
    *
    * @example
    * const before = await legwork.jobs.setPriority("42", -10);
@@ -241,16 +241,16 @@ export interface Jobs {
     options?: { preview?: boolean; atMost?: number },
   ): Promise<{ id: string; was: number }[]>;
   /**
-   * Sends a job the signal that its task waits for (`step.waitFor`), now or later, with a payload. Only the first signal of each name counts. Returns
-   * whether this one does: false for a repeated one, and when the wait for it has timed out. Throws LW404 for an unknown job, LW409 for one that has
-   * ended, LW400 for an invalid name, LW413 for a payload over 256 KB.
+   * Sends a job a signal, with a payload. Its task may already be waiting for the signal (`step.waitFor`), or wait for it later. Only the first
+   * signal with each name counts. Returns whether this signal counts: false if it is a repeat, or if the wait for it has timed out. Throws LW404 for
+   * an unknown job, LW409 for one that has ended, LW400 for an invalid name, LW413 for a payload over 256 KB.
    *
    * @example
    * const counts = await legwork.jobs.signal("42", "approved", { by: "ann" });
    */
   signal(id: string, name: string, payload?: unknown): Promise<boolean>;
   /**
-   * Lists the failed jobs that can be retried and match, grouped by error, largest group first; at most 500 groups. Throws LW400 for an invalid
+   * Lists the matching failed jobs that can be retried, grouped by error, largest group first; at most 500 groups. Throws LW400 for an invalid
    * filter, LW404 for an unknown task or queue.
    *
    * @example

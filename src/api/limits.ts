@@ -5,7 +5,8 @@ import { dropLimit, limitConcurrency, limitRate, type LimitTarget, listLimitUse,
 import { type KeyUsage, type LimitUsage, toKeyUsage, toLimitUsage } from "./queue-rows.ts";
 
 /**
- * `legwork.limits`: how many jobs of a queue or a task run at a time or start in a period; with `key`, for each value at that path of the payload.
+ * `legwork.limits`: how many jobs of a queue or a task run at a time or start in a period; with `key`, separately for each value at that path in the
+ * payload.
  */
 export interface Limits {
   /**
@@ -46,8 +47,8 @@ export interface Limits {
    */
   list(): Promise<LimitUsage[]>;
   /**
-   * Lists how much of a queue's or a task's limits is in use, by the values of their keys: at most `atMost` (20) values for each limit, those with the
-   * longest lines first. Throws LW404 for an unknown queue or task.
+   * Lists how much of the limits of a queue or a task is in use, by key value: at most `atMost` (20) values per limit, longest lines first. Throws
+   * LW404 for an unknown queue or task.
    *
    * @example
    * const usage = await legwork.limits.usage({ task: "notify/email" });

@@ -41,7 +41,7 @@ export interface Operations {
    */
   overview(): Promise<Overview>;
   /**
-   * Returns the health of the system and of each task, queue, schedule and host: the system first, then the least healthy.
+   * Returns the health of the system and of each task, queue, schedule and host: the system first, then the others, least healthy first.
    *
    * @example
    * const [system] = await legwork.health();
@@ -71,8 +71,8 @@ export interface Operations {
 }
 
 /**
- * Returns the operations on a connection. `pool` is its pool, if the doctor may open another connection to detect a connection pooler; jobs that are
- * enqueued pass through `middleware`.
+ * Returns the operations on a connection. With `pool`, the connection's pool, the doctor may open another connection to detect a connection pooler.
+ * Enqueued jobs pass through `middleware`.
  */
 export function operationsOn(client: Queryable, pool?: Pool, middleware: readonly Middleware[] = []): Operations {
   return {

@@ -36,5 +36,5 @@ export function toTask(row: TaskRow): TaskDetails {
   return fromRow(taskSchema, row as Row<TaskDetails>);
 }
 
-/** How jobs are retried; intervals are as Postgres writes them. For fields that are null, graphile-worker's defaults apply. */
+/** How jobs are retried, with intervals in Postgres's text format. For fields that are null, graphile-worker's defaults apply. */
 export type RetryRules = NonNullable<Queue["retry"]>;

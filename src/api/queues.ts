@@ -22,8 +22,8 @@ import {
 /** The operations that queues and tasks have in common. */
 interface Pausable {
   /**
-   * Pauses it: from 300 ms after the commit, none of its jobs starts on any worker. Running jobs finish; nothing is lost. Throws LW404 for an unknown
-   * name.
+   * Pauses the queue or task: from 300 ms after the commit, no worker starts any of its jobs. Running jobs finish; nothing is lost. Throws LW404 for
+   * an unknown name.
    *
    * @example
    * await legwork.queues.pause("notification", "the mail server is down");
@@ -38,7 +38,7 @@ interface Pausable {
    */
   resume(name: string): Promise<boolean>;
   /**
-   * Sets how its jobs are retried starting with their next failure, replacing the previous policy. Throws LW400 for an invalid policy, LW404 for an
+   * Sets how its jobs are retried, starting with their next failure. Replaces the previous policy. Throws LW400 for an invalid policy, LW404 for an
    * unknown name.
    *
    * @example
@@ -72,7 +72,7 @@ export interface Queues extends Pausable {
    */
   get(name: string): Promise<Queue>;
   /**
-   * Explains why a queue stands still or falls behind: pauses, full limits, tasks without a worker, full workers, and how fast its jobs end. Throws
+   * Explains why a queue is stalled or falling behind: pauses, full limits, tasks without a worker, full workers, and how fast its jobs end. Throws
    * LW404 for an unknown queue.
    *
    * @example
@@ -96,7 +96,7 @@ export function queuesOn(client: Queryable): Queues {
 /** `legwork.tasks`: the tasks that workers have registered or that jobs were enqueued for. */
 export interface Tasks extends Pausable {
   /**
-   * Lists tasks by name; with `after`, those after that name: the next page.
+   * Lists tasks by name. For the next page, pass the last name as `after`.
    *
    * @example
    * const tasks = await legwork.tasks.list({ queue: "mail" });
@@ -146,8 +146,8 @@ export interface Workers {
    */
   starts(from: Date, to: Date): Promise<WorkersStarted[]>;
   /**
-   * Makes a worker quiet: within a second it takes no new jobs, returns those that it has only fetched to the queue, and keeps running the others.
-   * `worker` is its id or host:pid. Throws LW404 for a worker that is not running.
+   * Makes a worker quiet: within a second it stops taking new jobs, returns fetched jobs that have not started to the queue, and keeps running the
+   * others. `worker` is its id or host:pid. Throws LW404 for a worker that is not running.
    *
    * @example
    * const [oldest] = await legwork.workers.list();

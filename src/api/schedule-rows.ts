@@ -1,7 +1,7 @@
 import { scheduleRunSchema, scheduleSchema } from "../contract/schedules.ts";
 import { type Answer, rowReader } from "../contract/rows.ts";
 
-/** A schedule, from the database or a crontab; intervals are as Postgres writes them. */
+/** A schedule, from the database or a crontab, with intervals in Postgres's text format. */
 export type Schedule = Answer<typeof scheduleSchema>;
 export const toSchedule = rowReader(scheduleSchema);
 

@@ -15,7 +15,7 @@ import { type Schedule, type ScheduleRun, toSchedule, toScheduleRun } from "./sc
 export interface Schedules {
   /**
    * Creates a schedule, or replaces the one with that name. Returns its next occurrence; null while it is disabled. A replaced schedule keeps its
-   * history, and if its times are the same it continues as planned.
+   * history, and continues as planned if its timing is unchanged.
    *
    * Throws LW400 for options that are invalid or never fire, with the invalid part of a cron expression between > and <; LW404 for an
    * unknown task or required schedule; LW409 for the name of a crontab entry; LW422 for a payload that its task does not accept.
@@ -83,7 +83,7 @@ export interface Schedules {
   run(name: string): Promise<string>;
   /**
    * Lists the outcomes of a schedule's last occurrences, newest first, 20 unless `limit` says otherwise; with `before`, those before that time. They
-   * outlive the schedule and are kept as long as the history.
+   * are kept as long as the history, even after the schedule is removed.
    *
    * @example
    * const missed = (await legwork.schedules.runs("daily-report")).filter(({ state }) => state === "missed");
@@ -98,8 +98,8 @@ export interface Schedules {
    */
   preview(timing: Timing, options?: Omit<PreviewOptions, "client">): Promise<Preview[]>;
   /**
-   * Computes how many jobs the enabled schedules will enqueue in each of the next hours (24). Counts every occurrence: skipped, missed and held back
-   * ones are not known in advance.
+   * Computes how many jobs the enabled schedules will enqueue in each of the next `hours` hours (24 by default). Counts every occurrence, because it
+   * cannot be known in advance which of them will be skipped, missed or held back.
    *
    * @example
    * const { items, uncounted } = await legwork.schedules.load(48);

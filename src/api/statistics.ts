@@ -7,15 +7,15 @@ import { type SeriesInterval, type TaskStatistics, toSeriesInterval, toTaskStati
 /** `legwork.statistics`: how jobs ended, and how long they waited and ran. */
 export interface Statistics {
   /**
-   * Returns the statistics of each task over the last period (an hour). Throws LW400 for an invalid period.
+   * Returns the statistics of each task over the last period (an hour by default). Throws LW400 for an invalid period.
    *
    * @example
    * for (const { task, failed, runP95 } of await legwork.statistics.tasks("24h")) console.log(task, failed, runP95);
    */
   tasks(period?: Duration): Promise<TaskStatistics[]>;
   /**
-   * Returns the statistics over the last period (an hour) before `until` (now), in at most about 200 intervals, oldest first: of one task, of a
-   * queue's tasks, or of all tasks. Throws LW400 for an invalid period.
+   * Returns the statistics of a task, of a queue's tasks or of all tasks over a period (an hour by default) that ends at `until` (now by default), in
+   * at most about 200 intervals, oldest first. Throws LW400 for an invalid period.
    *
    * @example
    * const intervals = await legwork.statistics.series({ period: "6h", queue: "notification" });

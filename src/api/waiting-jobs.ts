@@ -20,8 +20,8 @@ const ENQUEUED_AT_A_TIME = 3;
 /** `legwork.jobs` outside a transaction: also waits for the results of jobs. */
 export interface WaitingJobs extends Jobs {
   /**
-   * Waits for a job to end, and resolves to its result as the history has it: null without a result, and without redacted values. Returns at once if
-   * the job has ended. A job that is retried automatically has not ended.
+   * Waits for a job to end, and resolves to its result as recorded in the history: null if it has none, and without redacted values. Returns at once
+   * if the job has ended. A job that is retried automatically has not ended.
    *
    * Throws `JobNotCompleted` (LW424) when the job fails, is cancelled or expires, with its state and its last error; `ResultTimeout` (LW504) after
    * `timeout`, 30 seconds by default, while the job continues; LW404 for an unknown job, another tenant's, or one whose transaction has not committed;
@@ -36,7 +36,8 @@ export interface WaitingJobs extends Jobs {
   result<T = unknown>(id: string, options?: ResultOptions): Promise<T>;
   /**
    * Enqueues a job and waits for its result: `enqueue` followed by `result`, with the options of both. `timeout` counts from when the job was
-   * enqueued. With a key that merges the request with an earlier one, this waits for that job. Throws like both; after LW403, nothing was enqueued.
+   * enqueued. With a key that merges the request with an earlier one, this waits for that job. Throws the errors of both; after LW403, nothing was
+   * enqueued.
    *
    * @example
    * const result = await legwork.jobs.enqueueAndWait("notify/welcome", { userId: 3 }, { timeout: "10s" });
@@ -56,7 +57,7 @@ export interface EnqueueAndWait {
   ): Promise<ResultOf<Name>>;
 }
 
-/** Returns the operations on jobs of a pool, whose waits share one connection. */
+/** Returns the operations on jobs for a pool. All waits for results share one connection. */
 export function waitingJobsOn(pool: Pool, waits: ResultWaits, middleware: readonly Middleware[] = []): WaitingJobs {
   const inTurn = limitTo(ENQUEUED_AT_A_TIME);
   let mayRead: Promise<unknown> | undefined;
@@ -68,7 +69,7 @@ export function waitingJobsOn(pool: Pool, waits: ResultWaits, middleware: readon
     const job = jobOf(target, given);
     if (timeout !== undefined) parseTimeout(timeout);
     signal?.throwIfAborted();
-    // Otherwise the job would be enqueued, and the caller would get an error.
+    // Checked first: otherwise the job would be enqueued although the caller gets an error.
     await (mayRead ??= assertMayRead(pool).catch((error: unknown) => {
       mayRead = undefined;
       throw error;
@@ -95,7 +96,7 @@ async function assertMayRead(client: Queryable): Promise<void> {
   }
 }
 
-/** Returns a function that does work when fewer than `most` other calls are doing theirs, in the order of the calls. */
+/** Returns a function that runs work, at most `most` calls at a time, in the order of the calls. */
 function limitTo(most: number): <T>(work: () => Promise<T>) => Promise<T> {
   const waiting: (() => void)[] = [];
   let free = most;

@@ -16,7 +16,7 @@ export interface Workflows {
   /**
    * Starts a workflow and returns its id. Steps without dependencies can start when the transaction commits.
    *
-   * Throws LW422 for a payload that does not match its task, LW404 for an unknown step or task, LW400 for invalid steps; a cycle is named.
+   * Throws LW422 for a payload that does not match its task, LW404 for an unknown step or task, LW400 for invalid steps, naming the steps of a cycle.
    *
    * @example
    * import { defineWorkflow } from "legwork";
@@ -32,7 +32,7 @@ export interface Workflows {
    */
   start<S extends WorkflowSteps>(workflow: WorkflowDefinition<S>, options?: StartWorkflowOptions): Promise<string>;
   /**
-   * Lists workflows that match, newest first; 50 unless `limit` says otherwise.
+   * Lists matching workflows, newest first; 50 unless `limit` says otherwise.
    *
    * @example
    * const running = await legwork.workflows.list({ state: "running", name: "sign-up" });
@@ -67,7 +67,7 @@ export interface Workflows {
    * Resumes a workflow that failed, expired or was cancelled: failed steps are retried, cancelled steps are enqueued again, completed steps are kept
    * unless they were compensated. With `fromStep`, that step (or the steps of that sub-workflow) and all steps after it run again, even if they or the
    * workflow have completed. A deadline that has passed is removed unless a new one is given. Throws LW404 for an unknown workflow or step, LW409
-   * for a workflow that is running, that has completed while no step is named, or whose payloads have been deleted.
+   * for a workflow that is running, that has completed (unless a step is named), or whose payloads have been deleted.
    *
    * @example
    * for (const { id } of await legwork.workflows.list({ state: "failed" })) await legwork.workflows.retry(id);
@@ -89,7 +89,7 @@ export function workflowsOn(client: Queryable): Workflows {
   };
 }
 
-/** `legwork.batches`: jobs that are enqueued together and whose progress is read as one. */
+/** `legwork.batches`: jobs that are enqueued together and share one progress. */
 export interface Batches {
   /**
    * Enqueues many jobs as a batch, either all or none, and returns the batch's id. Throws like `jobs.enqueue`, and LW400 for an empty list.
@@ -102,7 +102,7 @@ export interface Batches {
    */
   enqueue(jobs: readonly BatchJob[], options?: BatchOptions): Promise<string>;
   /**
-   * Lists batches that match, newest first, each with its progress.
+   * Lists matching batches, newest first, each with its progress.
    *
    * @example
    * const running = await legwork.batches.list({ state: "running" });

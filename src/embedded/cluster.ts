@@ -40,11 +40,10 @@ export interface Cluster {
 /**
  * Finds the cluster of a data directory, or creates it, in `<data dir>/postgres`.
  *
- * Root needs care: Postgres refuses to run as root, and the user that it runs as may not have access to the location of the data
- * directory (/root, a private home directory). Legwork never loosens permissions of a user's directory. Instead it keeps the cluster in a
- * separate directory below SYSTEM_DIR, and `<data dir>/postgres` is a symbolic link to it. The link is created first, so that an
- * interrupted start continues in the same place. Removing the data directory leaves that cluster behind: leaving unneeded data
- * is better than deleting needed data.
+ * Running as root needs special care: Postgres refuses to run as root, and the user that it runs as may not have access to the location of the data
+ * directory (/root, a private home directory). Legwork never loosens permissions of a user's directory. Instead it keeps the cluster in a separate
+ * directory below SYSTEM_DIR, and `<data dir>/postgres` is a symbolic link to it. The link is created first, so that an interrupted start continues
+ * in the same place. Removing the data directory leaves that cluster behind: leaving unneeded data is better than deleting needed data.
  *
  * Throws LW512 for a cluster that these binaries cannot run, or that belongs to another data directory.
  */
@@ -118,7 +117,7 @@ function linkTarget(place: string): string | undefined {
   }
 }
 
-/** Creates a directory for the data directory below SYSTEM_DIR, and links the cluster's location to it. */
+/** Creates a directory for the cluster below SYSTEM_DIR, and makes the cluster's location in the data directory a link to it. */
 function linkToSystemDir(dataDir: string, place: string, log: Logger): string {
   const prefix = `${createHash("sha256").update(dataDir).digest("hex").slice(0, 12)}-`;
   try {
@@ -195,7 +194,7 @@ function removeDrafts(directory: string): void {
     try {
       rmSync(join(parent, name), { recursive: true, force: true });
     } catch {
-      // It does no harm.
+      // A leftover directory does no harm.
     }
   }
 }
@@ -228,7 +227,7 @@ async function createCluster(
       `--pwfile=${passwordFile}`,
       "--auth=scram-sha-256",
       "--encoding=UTF8",
-      // Postgres's own C.UTF-8: the same order on every host, whatever locales are installed.
+      // Postgres's own C.UTF-8 sorts the same on every host, whichever locales are installed.
       "--locale=C",
       "--locale-provider=builtin",
       "--builtin-locale=C.UTF-8",

@@ -75,7 +75,7 @@ export function lockDataDir(dataDir: string): () => void {
   writeFileSync(draft, mine, { flag: "wx" });
   try {
     for (;;) {
-      // A link appears atomically, so no process ever reads half a lock.
+      // A hard link is created atomically, so no process ever reads a partial lock file.
       if (succeeds("EEXIST", () => linkSync(draft, path))) {
         return () => {
           if (readIfThere(path) === mine) rmSync(path);
@@ -101,7 +101,7 @@ export function lockDataDir(dataDir: string): () => void {
   }
 }
 
-/** Replaces a file atomically: after a crash it has the old or the new content on disk, never half of it. */
+/** Replaces a file atomically: after a crash it has the old or the new content on disk, never a mix. */
 export function writeFileAtomically(path: string, content: string, mode = 0o644): void {
   const draft = `${path}.${randomUUID()}.new`;
   writeFileSync(draft, content, { flag: "wx", mode, flush: true });

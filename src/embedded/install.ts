@@ -21,8 +21,8 @@ import { EMBEDDED_PACKAGES, installCommand } from "../optional-packages.ts";
 import { hasCode, isolated, type SystemUser } from "./process.ts";
 
 /**
- * The directory for data that Postgres's system user must reach and cannot reach in its original location: a clone in /root or in
- * a private home directory. Root creates it; all users may pass through it, and only root may write to it.
+ * The directory for data that Postgres's system user has to access but cannot access in its original location, such as a clone in /root or in a
+ * private home directory. Root creates it; all users may traverse it, and only root may write to it.
  */
 export const SYSTEM_DIR = "/var/lib/legwork";
 
@@ -97,7 +97,7 @@ export function postgresUser(): SystemUser {
 
 /**
  * Whether a user can enter a directory, checked by trying as that user: this covers all parents, access lists and
- * mount options, unlike mode bits. Without a user: the current user, who can.
+ * mount options, unlike mode bits. Without a user, this is about the current user, who has access.
  */
 export function canEnter(directory: string, user: SystemUser | undefined): boolean {
   if (user === undefined) return true;
@@ -132,7 +132,7 @@ export function reachableInstall(install: PostgresInstall, user: SystemUser | un
   return { ...install, root };
 }
 
-/** Creates a directory that belongs to root and that all users may pass through, regardless of the umask. */
+/** Creates a directory that belongs to root and that all users may traverse, regardless of the umask. */
 export function makeSystemDirectory(path: string): void {
   mkdirSync(path, { recursive: true });
   chmodSync(path, 0o755);

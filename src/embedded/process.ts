@@ -11,7 +11,7 @@ export interface SystemUser {
   readonly gid: number;
 }
 
-/** Returns options for child_process that keep the user's environment and working directory from Postgres. */
+/** Returns options for child_process that do not pass the user's environment and working directory on to Postgres. */
 export function isolated(user: SystemUser | undefined): {
   cwd: string;
   env: NodeJS.ProcessEnv;
@@ -40,7 +40,7 @@ export async function stopOrphan(directory: string, log: Logger): Promise<void> 
     log.warn({ event: "postgres_left_over", postgresPid: pid }, "Stopping the Postgres that an earlier process left running.");
     await endProcess(pid, log);
   } else if (processStart(pid) !== undefined || isZombie(pid)) {
-    // Postgres assumes that any running process of its user is a server. With an id that no process has, it relies on its
+    // If postmaster.pid names a running process of its user, Postgres assumes that this is a server. With an id that no process has, it relies on its
     // second check instead: whether a process still holds the cluster's shared memory. So this never allows two servers.
     writeFileSync(path, content.replace(/^\s*\d+/, String(2 ** 31 - 1)));
   }
@@ -72,7 +72,7 @@ export async function endProcess(pid: number, log: Logger): Promise<void> {
 
 /**
  * Returns when a process was started, as text to compare for equality; undefined if it is not running (a zombie is not).
- * It includes the boot, because process ids and ticks since boot repeat from one boot to the next.
+ * The text includes the boot id, because process ids and start times (ticks since boot) may repeat after a reboot.
  */
 export function processStart(pid: number): string | undefined {
   if (process.platform !== "linux") {
@@ -101,7 +101,7 @@ export function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && "code" in error && error.code === code;
 }
 
-/** Whether a process is a server on this cluster, and not just a running process: process ids are reused. */
+/** Whether a process is a server on this cluster, and not another process that reused its id. */
 function isPostmaster(pid: number, directory: string): boolean {
   if (processStart(pid) === undefined) return false;
   if (process.platform !== "linux") {
@@ -114,8 +114,8 @@ function isPostmaster(pid: number, directory: string): boolean {
     const [theirs, ours] = [statSync(`/proc/${pid}/cwd`), statSync(directory)];
     return theirs.dev === ours.dev && theirs.ino === ours.ino;
   } catch {
-    // Root without CAP_SYS_PTRACE, as in a container, has no access to it. If this misses a server whose cluster was
-    // moved, its shared memory still prevents a second one.
+    // Root without CAP_SYS_PTRACE, as in a container, cannot read the working directory. If this check misses a server whose cluster was moved, its
+    // shared memory still prevents a second one.
     const args = readProcess(pid, "cmdline")?.split("\0") ?? [];
     return args.includes("-D") && args[args.indexOf("-D") + 1] === directory;
   }

@@ -11,7 +11,7 @@ import { lockDataDir, openDataDir, rememberPort, rememberedPort } from "./data-d
 import { findInstall } from "./install.ts";
 import { endProcess, hasCode, isolated, readIfThere, stopOrphan } from "./process.ts";
 
-/** A running embedded Postgres, for users who have none. */
+/** A running embedded Postgres, for users who have no Postgres of their own. */
 export interface EmbeddedPostgres {
   readonly databaseUrl: string;
   readonly port: number;
@@ -38,7 +38,7 @@ export interface EmbeddedOptions {
 
 /** How long Postgres may be silent while it starts (ms). Recovery after a crash may take longer, but logs its progress. */
 const START_SILENCE_MS = 60_000;
-/** How long a start is retried because its port was taken or a killed server has not ended yet (ms). */
+/** How long a start is retried while its port is taken or a killed server is still shutting down (ms). */
 const START_RETRY_MS = 15_000;
 /** A log larger than this is renamed to postgres.log.old at the next start (bytes). */
 const LOG_LIMIT = 10 * 1024 * 1024;
@@ -48,7 +48,7 @@ const SETTINGS = {
   unix_socket_directories: "",
   max_connections: "100",
   shared_buffers: "128MB",
-  // Job tables change constantly: vacuum them early, instead of once a minute and at a fifth of their size.
+  // Job tables change constantly: vacuum them earlier than by default, which is once a minute and when a fifth of the rows have changed.
   autovacuum_naptime: "10s",
   autovacuum_vacuum_scale_factor: "0.05",
   // The default assumes spinning disks.
@@ -146,8 +146,8 @@ async function startServer(cluster: Cluster, dataDir: string, preferred: number,
 }
 
 /**
- * Starts Postgres in a session of its own: Ctrl-C goes to every process of the terminal's group, and Postgres must outlive
- * the workers that are still finishing. It writes to a log that Legwork opens, so it needs no access to the data directory.
+ * Starts Postgres in its own session: Ctrl-C goes to every process of the terminal's group, and Postgres must outlive the workers that are still
+ * finishing. It writes to a log that Legwork opens, so it needs no access to the data directory.
  */
 function spawnServer(
   cluster: Cluster,
@@ -178,8 +178,8 @@ async function isUp(cluster: Cluster, child: ChildProcess, logPath: string, hasE
   let logSize = 0;
   for (let silentSince = Date.now(); Date.now() - silentSince < START_SILENCE_MS; await delay(5)) {
     if (hasExited()) return false;
-    // The first line is the server's pid, the eighth its state, which pg_ctl uses too: so this is our server, and not
-    // another one that happens to listen on the same port.
+    // The first line of postmaster.pid is the server's pid and the eighth its state; pg_ctl reads them too. So this is our server, and not another
+    // server that happens to listen on the same port.
     const lines = (readIfThere(pidFile) ?? "").split("\n");
     if (Number(lines[0]) === child.pid && lines[7]?.trim() === "ready") return true;
     // While it recovers, Postgres logs its progress every 10 s.
@@ -250,7 +250,7 @@ function openLog(path: string, cluster: Cluster): number {
   return file;
 }
 
-/** Returns the last line with a reason that was logged since `start` (bytes). */
+/** Returns the last log line since `start` (bytes) that contains a reason. */
 function lastLine(path: string, start: number): string {
   const lines = readFrom(path, start).trim().split("\n");
   const found = lines.findLast((line) => /FATAL|PANIC/.test(line)) ?? lines.at(-1) ?? "";

@@ -39,7 +39,7 @@ export interface AlertRule {
   enabled?: boolean;
 }
 
-/** A row of `legwork_private.alert_rules`; intervals are as Postgres writes them. */
+/** A row of `legwork_private.alert_rules`, with intervals in Postgres's text format. */
 export interface AlertRuleRow {
   name: string;
   kind: AlertKind;
@@ -50,7 +50,7 @@ export interface AlertRuleRow {
   at_least: number;
   raise_after: string;
   resolve_after: string;
-  /** The number of channels of its own; null if it uses the default channels. Their addresses are secret and left out. */
+  /** The number of the rule's own channels; null if it uses the default channels. The addresses of channels are secret and left out. */
   channels: number | null;
   is_enabled: boolean;
 }

@@ -15,13 +15,13 @@ import { compareVersions } from "../version.ts";
 /** The newest tested version of Postgres. */
 const MAX_SERVER_MAJOR = 18;
 
-/** From here on, comparing logs of two hosts is misleading; smaller differences are common with NTP. */
+/** From this difference on, comparing the logs of two hosts is misleading; smaller differences are common with NTP. */
 const SKEW_WARNING_MS = 1_000;
 
-/** graphile-worker's crontab uses the worker's clock, in minutes: from here on, schedules fire in the wrong minute. */
+/** graphile-worker's crontab uses the worker's clock, in minutes: from this difference on, its schedules fire in the wrong minute. */
 const SKEW_CRITICAL_MS = 30_000;
 
-/** The number of round trips, of which the best counts; the first includes the time for connecting. */
+/** The number of round trips that are measured. The fastest counts; the first includes the time for connecting. */
 const CLOCK_SAMPLES = 5;
 
 const SEVERITIES = ["critical", "warning", "ok"] as const;
@@ -46,7 +46,7 @@ interface DiagnoseOptions {
 }
 
 /**
- * Checks the job system and returns findings, most severe first: those of the database, and those that only a client can make (versions, clocks,
+ * Checks the job system and returns findings, most severe first: those of the database, and those that only a client can determine (versions, clocks,
  * poolers). A missing privilege is a finding, not an error.
  *
  * @example
@@ -100,7 +100,7 @@ async function installedSchema(client: Queryable, seen: readonly Finding[]): Pro
   return rows[0];
 }
 
-/** Runs a check. If the login lacks a privilege, or an older schema lacks a function, that becomes the finding. */
+/** Runs a check. If the login lacks a privilege, or an older schema lacks a function, the finding says so. */
 async function attempt(check: string, what: string, look: () => Promise<Finding[]>): Promise<Finding[]> {
   try {
     return await look();
@@ -250,7 +250,7 @@ async function server(client: Queryable): Promise<Finding> {
   };
 }
 
-/** Checks how this process reaches Postgres. A pooler in between matters to workers, and is a warning while no worker is running. */
+/** Checks how this process reaches Postgres. A pooler in between affects workers; while no worker is running, the finding is a warning. */
 async function connection(pool: Pool, seen: readonly Finding[]): Promise<Finding> {
   const check = "connection";
   let pooling: Pooling | undefined;
@@ -279,7 +279,7 @@ async function connection(pool: Pool, seen: readonly Finding[]): Promise<Finding
   };
 }
 
-/** Compares this host's clock with the database's. The uncertainty of the round trip counts as no difference. */
+/** Compares this host's clock with the database's. A difference within the uncertainty of the round trip is ignored. */
 async function clock(client: Queryable, now: () => number): Promise<Finding> {
   let best = { skew: 0, doubt: Infinity };
   for (let sample = 0; sample < CLOCK_SAMPLES; sample += 1) {

@@ -27,7 +27,7 @@ export interface AlertRow {
 }
 
 /**
- * Lists alerts, newest first: those that are not resolved, or with `all` the last `limit` (100) in any state.
+ * Lists alerts, newest first: unresolved alerts or, with `all`, the last `limit` (100) in any state.
  *
  * @example
  * import { listAlerts } from "legwork/operations";

@@ -13,7 +13,7 @@ export interface HealthRow {
 }
 
 /**
- * Returns the health of the system and of each task, queue, schedule and host: the system first, then the least healthy.
+ * Returns the health of the system and of each task, queue, schedule and host: the system first, then the others, least healthy first.
  *
  * @example
  * import { readHealth } from "legwork/operations";

@@ -1,7 +1,7 @@
 import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 
-/** What is installed on the database's side, for a report. */
+/** What is installed in the database, for a report. */
 export interface Installation {
   readonly versions: Readonly<Record<string, string | null>>;
   /** The settings of `legwork.settings` by name. */

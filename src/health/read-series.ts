@@ -24,7 +24,10 @@ export interface SeriesIntervalRow {
   run_p50: number | null;
   run_p95: number | null;
   run_p99: number | null;
-  /** The highest number of jobs that were due and free to start. This and the following values are null for one task, and where no worker counted. */
+  /**
+   * The highest number of jobs that were due and free to start. This and the following values are null for a single task, and for intervals in which
+   * no worker counted.
+   */
   pending: string | null;
   /** The highest number of blocked or paused jobs. */
   held: string | null;
@@ -35,8 +38,8 @@ export interface SeriesIntervalRow {
 }
 
 /**
- * Returns the statistics over the last period (an hour) before `until` (now), in at most about 200 intervals, oldest first: of one task, of a queue's
- * tasks, or of all tasks. Throws LW400 for an invalid period.
+ * Returns the statistics of a task, of a queue's tasks or of all tasks over a period (an hour by default) that ends at `until` (now by default), in
+ * at most about 200 intervals, oldest first. Throws LW400 for an invalid period.
  *
  * @example
  * import { readSeries } from "legwork/operations";

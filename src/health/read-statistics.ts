@@ -23,7 +23,7 @@ export interface TaskStatistics {
 }
 
 /**
- * Returns the statistics of each task over the last period (an hour). Throws LW400 for an invalid period.
+ * Returns the statistics of each task over the last period (an hour by default). Throws LW400 for an invalid period.
  *
  * @example
  * import { readTaskStatistics } from "legwork/operations";

@@ -6,13 +6,13 @@ import { Loop } from "../loop.ts";
 /** How often each process checks for due duties (ms). A due duty is done by one of them. */
 const INTERVAL_MS = 2_000;
 
-/** All duties that are due, in one statement: they are done every few seconds, and each would take three in a transaction of its own. */
+/** Does all due duties in one statement: with a transaction for each duty, it would take three statements for each, every few seconds. */
 const DUE_DUTIES = "select legwork_private.run_duty(d) from unnest(legwork_private.due_duties()) as d";
 
 /**
- * Records metrics and evaluates alert rules, sharing the work with all other processes that do: calls `legwork_private.run_duty()` for each due duty,
- * in its own transaction if one of them fails. Errors are logged and the duty is retried; they never end the process. Stopping waits for the current
- * duty.
+ * Records metrics and evaluates alert rules, sharing the work with all other processes that do so. Calls `legwork_private.run_duty()` for all due
+ * duties in one transaction or, if one of them fails, each in its own transaction. Errors are logged and the duty is retried; they never end the
+ * process. Stopping waits for the current duty.
  */
 export function startWatch(pool: Pool, log: Logger, interval = INTERVAL_MS): Loop {
   return new Loop(
@@ -21,7 +21,7 @@ export function startWatch(pool: Pool, log: Logger, interval = INTERVAL_MS): Loo
         await pool.query(DUE_DUTIES);
         return;
       } catch {
-        // One of them: the others are done below.
+        // One duty failed. Below, each duty runs in its own transaction, so that the others are done.
       }
       const { rows } = await pool.query("select legwork_private.due_duties() as duties");
       for (const duty of rows[0]?.duties ?? []) {

@@ -1,15 +1,15 @@
 import { IMPORT_STATES, type ImportState, type SourceJob, type SourceQueue } from "./source.ts";
 
-/** How many jobs of a reason are named. */
+/** The number of example jobs that are listed for each reason. */
 const EXAMPLES = 5;
 
-/** The jobs with one name, by their states in Legwork's words. */
+/** The number of jobs with one name, by the states that they will have in Legwork. */
 export interface NameReport extends Record<ImportState, number> {
   readonly name: string;
   readonly queue: string;
   /** Null if no task has this name. */
   task: string | null;
-  /** Those that stay in the other system. */
+  /** The number of jobs that stay in the source system. */
   left: number;
 }
 
@@ -19,20 +19,20 @@ export interface ScheduleReport {
   readonly name: string;
   readonly task: string | null;
   readonly when: string;
-  /** Why it stays in the other system; null if it is imported. */
+  /** The reason why the schedule stays in the source system; null if it is imported. */
   readonly obstacle: string | null;
 }
 
-/** What `legwork import` will do, or has done. */
+/** The report of an import or of its preview. */
 export interface ImportReport {
   readonly from: string;
   /** False for a preview. */
   readonly applied: boolean;
   readonly names: readonly NameReport[];
   readonly schedules: readonly ScheduleReport[];
-  /** How options are carried over, or why they are not. */
+  /** How options are mapped, or why they are not. */
   readonly options: readonly { readonly name: string; readonly option: string; readonly text: string; readonly jobs: number }[];
-  /** What stays in the other system. */
+  /** The jobs that stay in the source system. */
   readonly left: readonly {
     readonly name: string;
     readonly reason: string;
@@ -40,17 +40,17 @@ export interface ImportReport {
     readonly examples: readonly string[];
   }[];
   readonly queues: readonly Omit<SourceQueue, "notes">[];
-  /** Tasks that are paused, because a queue that they replace is. */
+  /** Tasks that are paused because they replace a paused queue. */
   readonly pausedTasks: readonly string[];
   /** Names without a task. */
   readonly unmapped: readonly { readonly name: string; readonly count: number }[];
-  /** Jobs that were taken over, or would be. */
+  /** The number of jobs that were imported, or would be. */
   readonly jobs: number;
-  /** Jobs that an interrupted import had taken, and that were enqueued now. */
+  /** The number of jobs that an interrupted import had taken and that this import enqueued. */
   readonly resumed: number;
 }
 
-/** Counts what the import finds. */
+/** Counts the jobs, options and obstacles that the import finds. */
 export class Tally {
   readonly #names = new Map<string, NameReport>();
   readonly #options = new Map<string, { name: string; option: string; text: string; jobs: number }>();
@@ -118,7 +118,7 @@ export class Tally {
   }
 }
 
-/** The same for a preview and for the import, which meets jobs in another order. */
+/** Sorts rows, so that a preview and the import have the same order, although they process jobs in different orders. */
 function sorted<Row>(rows: ReadonlyMap<string, Row>, by: (row: Row) => string[]): Row[] {
   return [...rows.values()].toSorted((a, b) => (by(a).join("\0") < by(b).join("\0") ? -1 : 1));
 }

@@ -13,7 +13,7 @@ const entrySchema = z.union([
   z.strictObject({
     /** The task that runs these jobs. */
     task: z.string().min(1),
-    /** Instead of the jobs' own. */
+    /** Replaces the priority of the jobs. */
     priority: whole(PRIORITIES).optional(),
     maxAttempts: whole(ATTEMPTS).optional(),
     serialKey: z.string().optional(),
@@ -23,10 +23,10 @@ const entrySchema = z.union([
 
 const mappingSchema = z.record(z.string(), entrySchema);
 
-/** The task for each name of the other system. Null leaves the jobs of a name where they are. */
+/** The task for each name in the source system. Null leaves the jobs with that name where they are. */
 export type Mapping = Readonly<Record<string, z.infer<typeof entrySchema>>>;
 
-/** What a name becomes. */
+/** The task that a name is mapped to. */
 export interface Target {
   readonly task: string;
   /** Fields that replace those of each job. */
@@ -64,8 +64,8 @@ export async function readMapping(file: string): Promise<Mapping> {
 }
 
 /**
- * The target of a job that can be named in several ways, the most specific first: the first name in the mapping, otherwise the first one that is
- * a task. Null if the mapping leaves it out, undefined if nothing fits.
+ * Returns the target of a job with several possible names, most specific first: that of the first name in the mapping, otherwise the first name that
+ * is a task. Null if the mapping excludes the job, undefined if nothing matches.
  */
 export function targetOf(names: readonly string[], mapping: Mapping, tasks: ReadonlySet<string>): Target | null | undefined {
   for (const name of names) {
@@ -77,7 +77,7 @@ export function targetOf(names: readonly string[], mapping: Mapping, tasks: Read
     const overrides = { ...others, max_attempts: maxAttempts, serial_key: serialKey };
     return { task, overrides: Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined)) };
   }
-  // A job named `welcome` in the queue `mail` is `mail:welcome`, and the task for it is likely called `mail/welcome`.
+  // The name of a job `welcome` in the queue `mail` is `mail:welcome`, and its task is probably called `mail/welcome`.
   const task = names.flatMap((name) => [name.replace(":", "/"), name]).find((name) => tasks.has(name));
   return task === undefined ? undefined : { task, overrides: {} };
 }

@@ -4,10 +4,10 @@ import { selectRows } from "../db/select-rows.ts";
 import { LegworkError } from "../errors.ts";
 import { parsePayload } from "../jobs/payload.ts";
 
-/** Why a task does not accept a payload, given as JSON; undefined if it does. */
+/** Returns why a task does not accept a payload (as JSON text); undefined if it does. */
 export type PayloadCheck = (task: string, payload: string) => string | undefined;
 
-/** Checks payloads by the schemas that workers registered. */
+/** Checks payloads against the schemas that workers have registered. */
 export async function payloadCheck(client: Queryable): Promise<PayloadCheck> {
   const rows = await selectRows(
     client,

@@ -13,20 +13,20 @@ export interface ImportOptions {
   readonly mapping: Mapping;
   /** Only these queues; all by default. */
   readonly only?: readonly string[] | undefined;
-  /** Take the jobs over. False only reads, and writes nothing anywhere. */
+  /** Whether to import the jobs. If false, the import only reads and writes nothing. */
   readonly apply: boolean;
-  /** Called after each batch with the number of jobs that have been taken over. */
+  /** Called after each batch with the number of jobs that have been imported. */
   readonly onProgress?: (jobs: number) => void;
 }
 
-/** A job and what becomes of it. */
+/** A job and the target that it is mapped to. */
 interface Planned {
   readonly job: SourceJob;
   readonly target: Target;
 }
 
 /**
- * Takes over the waiting jobs and schedules of another job system, or lists what would be taken over. Both systems may keep running meanwhile.
+ * Imports the waiting jobs and schedules of another job system, or lists what would be imported. Both systems may keep running meanwhile.
  *
  * A batch is staged in Legwork's database, then taken out of the other system, then enqueued: see `sql/definitions/import/import_jobs.sql`. If both
  * systems are in one database, a batch is one transaction. An import that was killed is resumed by the next one, which must use the same database or
@@ -55,7 +55,7 @@ class Run {
   readonly #mapping: Mapping;
   readonly #tasks: ReadonlySet<string>;
   readonly #check: PayloadCheck;
-  /** Jobs that others depend on and that are, or will be, taken over. */
+  /** The ids of jobs that other jobs depend on and that are, or will be, imported. */
   readonly #known = new Set<string>();
 
   constructor(pool: Pool, source: ImportSource, mapping: Mapping, tasks: ReadonlySet<string>, check: PayloadCheck) {
@@ -66,7 +66,7 @@ class Run {
     this.#check = check;
   }
 
-  /** Reads everything that would be taken over, in the same way as `move`. */
+  /** Reads everything that would be imported, in the same way as `move`. */
   async preview(queues: readonly SourceQueue[]): Promise<Tally> {
     const tally = new Tally();
     for (const queue of queues) {
@@ -115,7 +115,7 @@ class Run {
     return tally;
   }
 
-  /** What becomes of the jobs of a unit; nothing if one of them has to stay. */
+  /** Returns the jobs of a unit with their targets; empty if one of the jobs has to stay. */
   #plan(unit: Unit, tally: Tally, imported: ReadonlySet<string>): Planned[] {
     const planned: Planned[] = [];
     const obstacles = new Map<SourceJob, string>();
@@ -124,8 +124,8 @@ class Run {
       if (target === undefined) tally.unmapped(job.names[0] ?? "");
       const obstacle =
         job.obstacle ??
-        (imported.has(job.id) ? "It was imported before, and has been started again there since." : undefined) ??
-        (target === undefined ? "No task has this name." : target === null ? "The mapping leaves it out." : undefined) ??
+        (imported.has(job.id) ? "It was imported before, and has since been enqueued again in the source system." : undefined) ??
+        (target === undefined ? "No task has this name." : target === null ? "The mapping excludes it." : undefined) ??
         (job.dependsOn ?? []).map((id) => this.#obstacleOf(id, unit, imported)).find((text) => text !== undefined) ??
         this.#check(target?.task ?? "", job.payload);
       if (obstacle !== undefined) obstacles.set(job, obstacle);
@@ -134,14 +134,14 @@ class Run {
     if (obstacles.size === 0) return planned;
     for (const job of unit) {
       const task = targetOf(job.names, this.#mapping, this.#tasks)?.task ?? null;
-      tally.left(job, obstacles.get(job) ?? "Another job of its flow has to stay.", task);
+      tally.left(job, obstacles.get(job) ?? "Another job of its flow cannot be imported.", task);
     }
     return [];
   }
 
   #obstacleOf(dependency: string, unit: Unit, imported: ReadonlySet<string>): string | undefined {
     if (unit.some(({ id }) => id === dependency) || imported.has(dependency) || this.#known.has(dependency)) return undefined;
-    return `It waits for a job that ${this.#source.label} keeps. Import again when that one has ended.`;
+    return `It depends on a job that stays in ${this.#source.label}. Run the import again when that job has ended.`;
   }
 
   async #planSchedule(one: SourceSchedule, tally: Tally): Promise<string | undefined> {
@@ -152,9 +152,11 @@ class Run {
     const imported = await this.#imported(this.#pool, [one]);
     const obstacle =
       one.obstacle ??
-      (target === undefined ? "No task has this name." : target === null ? "The mapping leaves it out." : undefined) ??
-      (taken !== undefined && !imported.has(one.id) ? `A schedule '${name}' exists here already.` : undefined) ??
-      (taken === undefined && imported.has(one.id) ? "It was imported before, and has been removed here since." : undefined);
+      (target === undefined ? "No task has this name." : target === null ? "The mapping excludes it." : undefined) ??
+      (taken !== undefined && !imported.has(one.id) ? `Legwork already has a schedule '${name}'.` : undefined) ??
+      (taken === undefined && imported.has(one.id)
+        ? "It was imported before, and has since been removed in Legwork."
+        : undefined);
     const when = options.cron ?? (options.every === undefined ? "" : `every ${String(options.every)}`);
     tally.schedules.push({ from: label, name, task: target?.task ?? null, when, obstacle: obstacle ?? null });
     if (obstacle !== undefined) return undefined;
@@ -162,7 +164,7 @@ class Run {
     return target?.task;
   }
 
-  /** Which of these jobs, and of those that they depend on, were imported by an earlier import. */
+  /** Returns the ids of those jobs, and of their dependencies, that an earlier import has imported. */
   async #imported(client: Queryable, jobs: readonly Pick<SourceJob, "id" | "dependsOn">[]): Promise<Set<string>> {
     const { source, server } = this.#source;
     const ids = jobs.flatMap(({ id, dependsOn = [] }) => [id, ...dependsOn]);
@@ -197,7 +199,7 @@ class Run {
     const locked = await source.lock(wanted, client);
     const specs = locked.flat().map((job) => ({ id: job.id, spec: specOf(job, targets.get(job.id)) }));
     const outcomes = specs.length === 0 ? new Map<string, string>() : await this.#stage(client, specs);
-    // A job stays behind if one that it depends on does; jobs come in the order of their dependencies.
+    // A job stays if one of its dependencies stays. Dependencies come before the jobs that depend on them.
     const isMoving = (id: string): boolean => this.#known.has(id) && (!targets.has(id) || outcomes.get(id) === "staged");
     const moving: Unit[] = [];
     for (const unit of wanted) {
@@ -224,7 +226,7 @@ class Run {
         tally.left(
           job,
           outcome === "staged"
-            ? `It has been started, or changed, in ${source.label} meanwhile.`
+            ? `It has been started or changed in ${source.label} meanwhile.`
             : `It cannot be stored: ${outcome}`,
           task,
         );
@@ -238,7 +240,7 @@ class Run {
       const spec = { schedule: { ...one.options, name: one.name, task } };
       const outcome = (await this.#stage(client, [{ id: one.id, spec }])).get(one.id);
       const isTaken = await this.#source.takeSchedule(one, client);
-      // Otherwise it is here already: the application has created it there again, as many do at every start.
+      // Otherwise Legwork already has it: the application has created it in the source system again, as many do at every start.
       if (outcome === "staged") {
         if (isTaken) await schedule(client, one.name, task, one.options);
         await callFunction(client, "legwork_private.settle_imports", { source, ids: [one.id], imported: isTaken });
@@ -287,7 +289,7 @@ function specOf(job: SourceJob, target: Target | undefined): object {
   };
 }
 
-/** The options of a schedule that were JSON in the meantime. */
+/** Restores the dates in a schedule's options, which were stored as JSON. */
 function revived(options: ScheduleOptions): ScheduleOptions {
   const asDate = (value: unknown): Date | undefined => (typeof value === "string" ? new Date(value) : undefined);
   const { startsAt, endsAt, ...others } = options;
@@ -303,7 +305,7 @@ async function selected(
   const names = all.map(({ name }) => name);
   for (const name of only ?? []) {
     if (names.includes(name)) continue;
-    throw new LegworkError("LW404", `--only: there is no queue '${name}'.`, {
+    throw new LegworkError("LW404", `--only: the queue '${name}' does not exist.`, {
       hint: `${await suggestion(client, name, names)}The queues are ${names.slice(0, 20).join(", ") || "none"}${names.length > 20 ? ", …" : ""}.`,
     });
   }
@@ -328,7 +330,7 @@ export async function unmappedError(client: Queryable, { from, unmapped }: Impor
   const tasks = await taskNames(client);
   const listed = unmapped.slice(0, 5).map(({ name, count }) => `'${name}' (${formatNumber(count)})`);
   const names = `${listed.join(", ")}${unmapped.length > 5 ? ", …" : ""}`;
-  const hint = `Nothing was imported. Name the task with --task ${first.name}=TASK, leave it out with --skip ${first.name}, or import other queues with --only.`;
+  const hint = `Nothing was imported. Name the task with --task ${first.name}=TASK, exclude it with --skip ${first.name}, or import other queues with --only.`;
   return new LegworkError(
     "LW404",
     `${counted(unmapped.length, "name")} of ${from} ${pluralOf(unmapped.length, "has", "have")} no task: ${names}.`,
@@ -341,11 +343,12 @@ async function suggestion(client: Queryable, name: string, candidates: Iterable<
   return typeof row?.nearest === "string" ? `Did you mean '${row.nearest}'? ` : "";
 }
 
-/** Does work while no other import of this source can run, in any process. */
+/** Runs work under a lock that prevents other imports from this source, in any process. */
 async function alone<T>(pool: Pool, { source, label }: ImportSource, work: () => Promise<T>): Promise<T> {
   const client = await pool.connect();
   try {
-    // In a transaction, because a pooler would give a session's lock to other clients. It holds no snapshot.
+    // The lock belongs to a transaction, because a pooler could hand a session, and with it the session's locks, to another client. The transaction
+    // holds no snapshot.
     await client.query("begin");
     await client.query("set local idle_in_transaction_session_timeout = 0");
     const { rows } = await client.query("select pg_try_advisory_xact_lock(hashtextextended($1, 74)) as is_free", [source]);

@@ -1,52 +1,52 @@
 import type { Queryable } from "../db/pool.ts";
 import type { ScheduleOptions } from "../schedules/schedule.ts";
 
-/** The states of jobs that can be taken over, in Legwork's words. */
+/** The states that imported jobs may have, under Legwork's names. */
 export const IMPORT_STATES = ["pending", "scheduled", "retrying", "blocked", "paused"] as const;
 export type ImportState = (typeof IMPORT_STATES)[number];
 
-/** What the import says about an option: how it was carried over, or why it was not. */
+/** A note on an option: how it was mapped, or why it was not. */
 export interface OptionNote {
-  /** The option's name in the other system. */
+  /** The option's name in the source system. */
   readonly option: string;
   readonly text: string;
 }
 
-/** A waiting job of the other system. */
+/** A waiting job in the source system. */
 export interface SourceJob {
-  /** Identifies the job for all time: also when the other system gives its number to another job later. */
+  /** Identifies the job permanently, even if the source system later gives its id to another job. */
   readonly id: string;
-  /** Its id as the other system shows it. */
+  /** The job's id in the source system. */
   readonly sourceId: string;
-  /** The queue that `--only` names. */
+  /** The queue, as named in `--only`. */
   readonly queue: string;
-  /** How the mapping names it: the most specific name first. */
+  /** The names under which a mapping may list the job, most specific first. */
   readonly names: readonly string[];
   readonly state: ImportState;
-  /** The payload's JSON, as it is stored there: every digit of a number stays. */
+  /** The payload's JSON as stored in the source system; numbers keep all their digits. */
   readonly payload: string;
   /** Fields of a job of `legwork.enqueue_many`. */
   readonly spec: Readonly<Record<string, unknown>>;
-  /** Ids of jobs that must have ended before. */
+  /** The ids of the jobs that this job depends on. */
   readonly dependsOn?: readonly string[];
   readonly notes: readonly OptionNote[];
-  /** Why it cannot be taken over; undefined if it can. */
+  /** The reason why the job cannot be imported; undefined if it can. */
   readonly obstacle?: string | undefined;
 }
 
-/** Jobs that are taken over together or not at all. Those that others depend on come first. */
+/** Jobs that are imported together or not at all. Dependencies come before the jobs that depend on them. */
 export type Unit = readonly SourceJob[];
 
-/** A repeating job of the other system. */
+/** A repeating job in the source system. */
 export interface SourceSchedule {
   readonly id: string;
   readonly queue: string;
   readonly names: readonly string[];
-  /** Its name there. */
+  /** Its name in the source system. */
   readonly label: string;
-  /** Its name here. */
+  /** Its name in Legwork. */
   readonly name: string;
-  /** Without the task, which the mapping decides. */
+  /** The options without the task, which the mapping determines. */
   readonly options: ScheduleOptions;
   readonly notes: readonly OptionNote[];
   readonly obstacle?: string | undefined;
@@ -54,45 +54,45 @@ export interface SourceSchedule {
 
 export interface SourceQueue {
   readonly name: string;
-  /** Jobs that are running there now. They are left alone. */
+  /** The number of running jobs. They are left alone. */
   readonly active: number;
-  /** Failed and completed jobs, which are not imported. */
+  /** The number of failed and completed jobs. They are not imported. */
   readonly ended: number;
   readonly isPaused: boolean;
-  /** What is said about settings of the queue. */
+  /** Notes on the queue's settings. */
   readonly notes: readonly OptionNote[];
 }
 
-/** Whether a staged job is still in the other system: waiting or running there, taken by an import, or gone without one. */
+/** Where a staged job is: still in the source system (`there`), or taken by an import. A job that was removed by other means has no entry. */
 export type Whereabouts = "there" | "taken";
 
-/** The other system. */
+/** A job system to import from. */
 export interface ImportSource {
-  /** How messages name it. */
+  /** The system's name in messages. */
   readonly label: string;
-  /** Names it in `legwork_private.imported_jobs`. */
+  /** The system's name in `legwork_private.imported_jobs`. */
   readonly source: string;
-  /** The database or Redis, which alone knows whether a staged job was taken. */
+  /** Identifies the database or the Redis server, the only place that records whether a staged job was taken. */
   readonly server: string;
-  /** Its jobs are in the database of Legwork, so that a batch is one transaction. */
+  /** Whether its jobs are in Legwork's database, so that a batch is one transaction. */
   readonly isSameDatabase: boolean;
   queues(): Promise<readonly SourceQueue[]>;
   schedules(queues: readonly string[]): Promise<readonly SourceSchedule[]>;
   /** The waiting jobs of these queues, in the order in which they would run, in batches of bounded size. */
   batches(queues: readonly string[]): AsyncIterable<readonly Unit[]>;
   /**
-   * Begins to take a batch and returns those of its units that still wait; no one else can start a job that is locked. `shared` is the transaction of
+   * Locks the jobs of a batch and returns the units that are still waiting; no other process can start a locked job. `shared` is the transaction of
    * the batch if both are in one database.
    */
   lock(units: readonly Unit[], shared: Queryable): Promise<readonly Unit[]>;
-  /** Takes locked units, each completely or not at all, and returns the ids that are out of the other system now. Ends what `lock` began. */
+  /** Takes locked units, each completely or not at all, ends the locks, and returns the ids of the jobs that are no longer in the source system. */
   take(units: readonly Unit[], shared: Queryable): Promise<ReadonlySet<string>>;
   takeSchedule(schedule: Pick<SourceSchedule, "id">, shared: Queryable): Promise<boolean>;
-  /** Forgets how staged jobs were taken, after they have been enqueued. */
+  /** Deletes the records of taken jobs after the jobs have been enqueued. */
   settle(ids: readonly string[], shared: Queryable): Promise<void>;
-  /** Forgets it for all jobs: called when none is staged. */
+  /** Deletes the records of all taken jobs. Called when no job is staged. */
   settleAll(): Promise<void>;
-  /** Where staged jobs and schedules are now. */
+  /** Returns where staged jobs and schedules are now. */
   find(ids: readonly string[]): Promise<ReadonlyMap<string, Whereabouts>>;
   close(): Promise<void>;
 }

@@ -3,7 +3,7 @@ import type { Queryable } from "../db/pool.ts";
 import type { Reason } from "../jobs/explain-job.ts";
 
 /**
- * Explains why a queue stands still or falls behind: pauses, full limits, tasks without a worker, full workers, and how fast its jobs end. Throws
+ * Explains why a queue is stalled or falling behind: pauses, full limits, tasks without a worker, full workers, and how fast its jobs end. Throws
  * LW404 for an unknown queue.
  *
  * @example

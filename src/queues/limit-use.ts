@@ -8,21 +8,21 @@ export interface LimitUseRow {
   key: string | null;
   /** Null for a limit without a key, `[redacted]` if one of the tasks redacts it. */
   value: string | null;
-  /** Slots in use: by jobs that are running or ready to run, or that started within the period of a rate limit. */
+  /** The number of slots in use: by jobs that are running or ready to run or, for a rate limit, that started within its period. */
   in_use: string;
-  /** Jobs in line for it. */
+  /** The number of jobs in line for this value. */
   waiting: string;
   /** When the next slot of a rate limit becomes free, if known. */
   frees_at: Date | null;
-  /** The number of values that the limit has in total. */
+  /** The total number of values for which the limit is in use. */
   key_values: string;
-  /** Whether there is more than was counted. */
+  /** Whether there are more values than were counted. */
   is_partial: boolean;
 }
 
 /**
- * Lists how much of a queue's or a task's limits is in use, by the values of their keys: at most `atMost` (20) values for each limit, those with the
- * longest lines first. Throws LW404 for an unknown queue or task.
+ * Lists how much of the limits of a queue or a task is in use, by key value: at most `atMost` (20) values per limit, longest lines first. Throws
+ * LW404 for an unknown queue or task.
  *
  * @example
  * import { limitUse } from "legwork/operations";

@@ -4,7 +4,7 @@ import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import type { Duration } from "../duration.ts";
 
-/** What a limit applies to: a queue or a task; with `key`, each value at that path of the payload (`user.id`) separately. */
+/** What a limit applies to: a queue or a task; with `key`, each value at that path in the payload (`user.id`) separately. */
 export type LimitTarget = ({ queue: string; task?: undefined } | { task: string; queue?: undefined }) & { key?: string };
 
 /**

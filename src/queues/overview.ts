@@ -3,7 +3,7 @@ import { selectRows } from "../db/select-rows.ts";
 
 /** The state of the whole system, in numbers. Counts are strings, because they may exceed what a number holds exactly. */
 export interface Overview {
-  /** Jobs that have not ended, by state; `later` are those that are due later or wait for their next attempt. */
+  /** The numbers of jobs that have not ended, by state. `later` counts scheduled and retrying jobs. */
   running: string;
   pending: string;
   blocked: string;
@@ -11,9 +11,9 @@ export interface Overview {
   later: string;
   /** When the job that has been waiting the longest became due; null if no job is waiting. */
   oldest: Date | null;
-  /** Failed jobs that can be retried. */
+  /** The number of failed jobs that can be retried. */
   failed: string;
-  /** When the jobs were counted, if there are too many to count them every time; null for now or, from a server, within the last second. */
+  /** When the jobs were counted, if there are too many to count them every time. Null means now or, from a server, within the last second. */
   counted_at: Date | null;
   queues: number;
   tasks: number;

@@ -2,8 +2,8 @@ import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 
 /**
- * Pauses a queue: from 300 ms after the commit, none of its jobs starts on any worker. Running jobs finish; nothing is lost. Throws
- * LW404 for an unknown queue.
+ * Pauses a queue: from 300 ms after the commit, no worker starts any of its jobs. Running jobs finish; nothing is lost. Throws LW404 for an unknown
+ * queue.
  *
  * @example
  * import { pauseQueue } from "legwork/operations";

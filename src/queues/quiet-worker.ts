@@ -2,8 +2,9 @@ import { callFunction } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 
 /**
- * Makes a worker quiet: within a second it takes no new jobs, returns those that it has only fetched to the queue, and keeps running the others,
- * until `resumeWorker`. `worker` is its id or host:pid. A process that is started again is not quiet. Throws LW404 for a worker that is not running.
+ * Makes a worker quiet: within a second it stops taking new jobs, returns fetched jobs that have not started to the queue, and keeps running the
+ * others, until `resumeWorker` is called. `worker` is its id or host:pid. A restarted process is not quiet. Throws LW404 for a worker that is not
+ * running.
  *
  * @example
  * import { quietWorker } from "legwork/operations";

@@ -3,7 +3,7 @@ import type { Queryable } from "../db/pool.ts";
 import { selectRows } from "../db/select-rows.ts";
 import { LegworkError } from "../errors.ts";
 
-/** A limit in the views; `per` is an interval as Postgres writes it. */
+/** A limit in the views; `per` is an interval in Postgres's text format. */
 export interface LimitRow {
   kind: "concurrency" | "rate";
   max: number;
@@ -27,7 +27,7 @@ export interface QueueRow {
   retry: Record<string, unknown> | null;
   /** Failed jobs that can be retried. */
   failed: string;
-  /** When the jobs were counted, if there are too many to count them every time; null for now. */
+  /** When the jobs were counted, if there are too many to count them every time. Null means now. */
   counted_at: Date | null;
 }
 
@@ -51,23 +51,23 @@ export interface WorkerRow {
   heap_bytes: string | null;
   host_seen_at: Date | null;
   /**
-   * When synchronous code began to block its event loop, and the job whose code it is; several if it could be any of them. Null if it is not
-   * blocked.
+   * When synchronous code began to block its event loop, and the job that runs this code; several jobs if it could be any of them. Null if the event
+   * loop is not blocked.
    */
   blocked_since: Date | null;
   blocked_jobs: string[] | null;
   /** Its version of Legwork. */
   version: string | null;
-  /** Its name for people: host:pid. */
+  /** Its readable name: host:pid. */
   name: string;
   /** `quiet`: it takes no new jobs. `draining`: it also stops when the last of its jobs has ended. */
   state: "active" | "quiet" | "draining";
-  /** When it became quiet or began to drain, and by whom; null while it is active. */
+  /** When it was made quiet or draining, and by which actor; null while it is active. */
   quiet_since: Date | null;
   quiet_by: string | null;
-  /** The tasks of waiting jobs that it does not have. */
+  /** The tasks of waiting jobs that this worker does not have. */
   lacks: string[];
-  /** The tasks that it has and was told not to run. */
+  /** The tasks that it has but is configured not to run. */
   excluded: string[];
   /** How many jobs of a queue it runs at a time, by queue; null if only its concurrency limits them. */
   queue_slots: Record<string, number> | null;

@@ -6,8 +6,8 @@ import { describeRetry, type RetryPolicy, retrySchema } from "../jobs/task-polic
 export type RetryTarget = { queue: string; task?: undefined } | { task: string; queue?: undefined };
 
 /**
- * Sets how the jobs of a queue or a task are retried starting with their next failure, replacing the previous policy. Throws LW400 for
- * an invalid policy, LW404 for an unknown queue or task.
+ * Sets how the jobs of a queue or a task are retried, starting with their next failure. Replaces the previous policy. Throws LW400 for an invalid
+ * policy, LW404 for an unknown queue or task.
  *
  * @example
  * import { setRetryPolicy } from "legwork/operations";

@@ -17,7 +17,7 @@ export function calendarSpan(name: string, value: Duration | undefined): string 
   }
   const milliseconds = parseDuration(value);
   if (milliseconds !== undefined) return millisecondsToInterval(milliseconds);
-  // Postgres checks the bounds of its intervals; durations in our notation are checked here.
+  // Postgres checks the range of intervals in its own notation; durations in Legwork's notation are checked here.
   if (typeof value === "string" && value.length <= 100 && /\d/.test(value) && !/^-?[\d.]+\s*[a-z]{1,2}$/i.test(value))
     return value;
   throw new LegworkError("LW400", durationOutOfRange(name, value), {

@@ -25,13 +25,13 @@ const NICKNAMES: Record<string, string> = {
   "@hourly": "0 * * * *",
 };
 
-/** Up to this many occurrences are enumerated, at 43 µs each. Further ones are computed. */
+/** Up to this many occurrences are enumerated, at 43 µs each. Beyond that, their number is computed. */
 const MAX_ENUMERATED = 2_000;
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** Longer than any change of clocks has ever been. */
+/** Longer than any clock change so far. */
 const MAX_SHIFT_MS = 3 * HOUR_MS;
 
 /** The occurrences in a period. */
@@ -44,17 +44,17 @@ export interface Span {
 }
 
 /**
- * The times of a cron expression in a time zone. Croner computes them. This class decides what an expression means when clocks change, by
- * the form in which it passes the expression to croner:
+ * The times of a cron expression in a time zone. Croner computes them. This class determines what an expression means when clocks change, by the form
+ * in which it passes the expression to croner:
  *
  * - An expression that names hours (`30 2 * * *`, `0,30 1-5 * * *`) means local times. A local time that is skipped occurs once, at the first
- *   moment after the gap. A local time that comes twice occurs the first time.
- * - An expression without hours (`0,30 * * * *`) is a rhythm, which continues through the hour that comes twice.
+ * moment after the gap. A local time that repeats occurs only the first time.
+ * - An expression without hours (`0,30 * * * *`) is a rhythm, which continues through the repeated hour.
  */
 export class CronTimes {
   readonly timezone: string;
   readonly #cron: Croner;
-  /** The seconds, minutes and hours at which it occurs, and an expression for the days on which it occurs. */
+  /** The seconds, minutes and hours of the occurrences. `#days` is an expression for their days. */
   readonly #clock: readonly [Set<number>, Set<number>, Set<number>];
   readonly #days: Croner;
   readonly #isRhythm: boolean;
@@ -74,7 +74,7 @@ export class CronTimes {
     this.#days = croner(["0", "0", "0", ...days].join(" "), "UTC");
   }
 
-  /** The first occurrences after a time, at most `count`, and none after `upto`. */
+  /** Returns the first occurrences after a time, at most `count`, up to and including `upto`. */
   next(after: Date, count: number, upto?: Date): Date[] {
     const times: Date[] = [];
     for (let time: Date | null = after; times.length < count; times.push(time)) {
@@ -84,14 +84,14 @@ export class CronTimes {
     return times;
   }
 
-  /** The occurrences after one time and up to another. Undefined if there is no such time. The cost of a long period is proportional to its days. */
+  /** Returns the occurrences after one time and up to another; undefined if there are none. The cost of a long period is proportional to its days. */
   span(after: Date, upto: Date): Span | undefined {
     const listed = this.next(after, MAX_ENUMERATED, upto);
     const [first] = listed;
     const [last, penultimate] = [listed.at(-1), listed.at(-2)];
     if (first === undefined || last === undefined) return undefined;
     if (listed.length < MAX_ENUMERATED) return { count: listed.length, first, last, penultimate };
-    // From a second later, so that `upto` itself is included if it is an occurrence.
+    // Searches back from a second later, so that `upto` itself is included if it is an occurrence.
     const [end, beforeEnd] = this.#cron.previousRuns(2, new Date(Math.floor(upto.getTime() / 1_000) * 1_000 + 1_000));
     return {
       count: listed.length + this.#count(last.getTime(), upto.getTime()),
@@ -101,7 +101,7 @@ export class CronTimes {
     };
   }
 
-  /** Counts the occurrences after one time and up to another. The cost is proportional to the days in between, not to the occurrences. */
+  /** Counts the occurrences after one time and up to another. The cost is proportional to the number of days in between, not of occurrences. */
   count(after: Date, upto: Date): number {
     return this.#count(after.getTime(), upto.getTime());
   }
@@ -114,7 +114,7 @@ export class CronTimes {
     while (start < stop) {
       const offset = offsetAt(start, this.timezone);
       const midnight = Math.floor((start + offset) / DAY_MS) * DAY_MS;
-      // Only croner can tell the times around a change of clocks and, for local times, in the hours after it in which they may come twice.
+      // Only croner handles the times around a clock change and, for local times, the hours after it in which they may repeat.
       const begin = this.#isRhythm ? start : start - MAX_SHIFT_MS;
       const isSteady = (upto: number): boolean =>
         [begin, upto - 1].every((instant) => offsetAt(instant, this.timezone) === offset);
@@ -178,7 +178,7 @@ export function parseCron(expression: string): string[] {
         "a range (1-5), a step (*/15) or a list of these. Days also accept L, LW and 15W, and weekdays FRI#2 and FRIL.",
     });
   }
-  // Croner treats a field as unrestricted only if it is a star. As in cron, a step of one is the same.
+  // Croner treats a field as unrestricted only if it is a star. In cron, a star with a step of one is also unrestricted.
   const meant = fields.map((field) => field.replace(/^\*\/0*1$/, "*"));
   // Croner searches 400 years ahead, which takes a few milliseconds.
   if (croner(meant.join(" "), "UTC").nextRun(new Date(0)) === null) {
@@ -197,7 +197,7 @@ export function parseCron(expression: string): string[] {
 /** The problem with a single field, in croner's words. Undefined for a valid field. */
 function problemOf(field: string, index: number): string | undefined {
   const { low, high } = FIELDS[index] ?? FIELDS[0];
-  // Croner also accepts a +, and ranges that end outside their field if a step jumps over the end.
+  // Croner also accepts a +, and ranges that end outside their field if a step skips the end.
   if (field.startsWith("+")) return "must not contain a +";
   const outside = [...field.matchAll(/-(\d+)/g)].some(([, end]) => Number(end) > high);
   if (outside) return `is not between ${low} and ${high}`;
@@ -215,7 +215,7 @@ function croner(pattern: string, timezone: string): Croner {
   return new Croner(pattern, { timezone, paused: true, mode: "6-part", fixedTimeRule: "no-wildcard" });
 }
 
-/** The values of a numeric field, which croner has accepted. */
+/** Returns the values of a numeric field that croner has accepted. */
 export function expand(field: string, high: number): Set<number> {
   const values = new Set<number>();
   for (const item of field.split(",")) {

@@ -10,8 +10,8 @@ const NAMES: Record<number, readonly string[]> = {
 
 /**
  * Describes an expression in a sentence, such as "At 02:30, Monday through Friday"; returns the expression itself if there are no words for it. If
- * both a day and a weekday are given and one of them covers all values, a crontab behaves differently from a schedule: graphile-worker considers only
- * the other.
+ * both a day and a weekday are given and one of the two covers all values, a crontab differs from a schedule: graphile-worker applies only the other
+ * field.
  */
 export function describeCron(expression: string, { isCrontab = false }: { isCrontab?: boolean } = {}): string {
   try {
@@ -22,7 +22,7 @@ export function describeCron(expression: string, { isCrontab = false }: { isCron
     if (isAnyDay) fields[DAY] = "*";
     if (isAnyWeekday) fields[WEEKDAY] = "*";
     if (!isCrontab && day !== "*" && weekday !== "*" && (isAnyDay || isAnyWeekday)) {
-      // Either of them is enough, so every day matches.
+      // A day matches if either field matches, so every day matches.
       fields[DAY] = "*";
       fields[WEEKDAY] = "*";
     }
@@ -32,7 +32,7 @@ export function describeCron(expression: string, { isCrontab = false }: { isCron
   }
 }
 
-/** Describes a day or a weekday, whichever comes first: cronstrue would write "and", which reads like Friday the 13th. */
+/** Describes an expression that restricts both day and weekday with "or". Cronstrue would write "and", as if it meant only Friday the 13th. */
 function either(fields: readonly string[]): string {
   const without = (...indices: number[]): string => words(fields.map((field, index) => (indices.includes(index) ? "*" : field)));
   const time = without(DAY, 4, WEEKDAY);
@@ -50,7 +50,7 @@ function words(fields: readonly string[]): string {
 
 /** Normalizes a field for cronstrue: in capitals, without leading zeros, and without uneven steps. */
 function plainField(field: string, index: number, above: readonly string[]): string {
-  // Minutes of certain hours stay a step, because cronstrue describes a list of them as if it did not belong to these hours.
+  // A step of minutes within certain hours stays a step, because cronstrue would describe a list of minutes as if it were independent of these hours.
   const isListed = above.every((larger) => larger === "*");
   return field
     .toUpperCase()
@@ -74,7 +74,9 @@ function plainItem(item: string, index: number, isListed: boolean): string {
   return [...new Set(values.map((value) => value % 7))].map((value) => (nth === "L" ? `${value}L` : `${value}#${nth}`)).join(",");
 }
 
-/** Expands an uneven step through the whole field to its values: "every 7 minutes" would hide that only 4 minutes follow the last one. */
+/**
+ * Expands an uneven step through the whole field to its values: "every 7 minutes" would hide that the last interval of an hour has only 4 minutes.
+ */
 function stepped(range: string, step: number, index: number): string {
   const { low, high } = FIELDS[index] ?? FIELDS[0];
   const size = index === WEEKDAY ? 7 : high - low + 1;

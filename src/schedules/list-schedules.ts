@@ -5,7 +5,7 @@ import { selectWithin } from "../db/select-within.ts";
 import { LegworkError } from "../errors.ts";
 import type { JobState } from "../jobs/read-jobs.ts";
 
-/** A row of `legwork.schedules`. Intervals are as Postgres writes them. */
+/** A row of `legwork.schedules`, with intervals in Postgres's text format. */
 export interface ScheduleRow {
   name: string;
   source: "database" | "crontab";
@@ -64,12 +64,12 @@ const COLUMNS = `name, source, task, payload::text, cron, every::text, at, timez
   last_job_id, last_outcome, runs, max_runs, starts_at, ends_at, jitter::text, overlap, max_instances, missed, missed_window::text, requires,
   requires_wait::text, tenant, priority, max_attempts, problem, created_at, created_by, updated_at, disabled_at, disabled_by`;
 
-/** Which schedules, and from where on. */
+/** Which schedules to list, and where the page begins. */
 export interface ScheduleFilter {
   tenant?: string;
   /** The last schedule of the previous page. */
   after?: Pick<ScheduleRow, "name" | "source"> | undefined;
-  /** All by default. */
+  /** All schedules by default. */
   limit?: number;
 }
 
@@ -87,8 +87,8 @@ export async function listSchedules(client: Queryable, filter: ScheduleFilter = 
 }
 
 /**
- * Like `listSchedules`, in the caller's transaction and up to the schedule that brings the page to `maxBytes`; also returns whether there may be
- * more.
+ * Like `listSchedules`, in the caller's transaction and stopping at the schedule with which the page reaches `maxBytes`; also returns whether there
+ * may be more.
  */
 export async function listSchedulesWithin(
   client: Queryable,
@@ -132,7 +132,7 @@ export async function getSchedule(client: Queryable, name: string): Promise<Sche
 }
 
 /**
- * Lists the outcomes of a schedule's last occurrences, newest first. They outlive the schedule and are kept as long as the history.
+ * Lists the outcomes of a schedule's last occurrences, newest first. They are kept as long as the history, even after the schedule is removed.
  *
  * @example
  * import { listScheduleRuns } from "legwork/operations";

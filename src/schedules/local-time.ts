@@ -13,7 +13,7 @@ export interface LocalTime {
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-/** Returns the local time in a time zone at an instant. Throws a RangeError for a time zone that Node does not know. */
+/** Returns the local time in a time zone at an instant. Throws a RangeError for a time zone that Node does not support. */
 export function localTime(instant: number, timezone: string): LocalTime {
   const parts = Object.fromEntries(
     formatOf(timezone)
@@ -42,7 +42,7 @@ const PLAIN_NAMES = new Set(
     .split(" "),
 );
 
-/** Checks that a time zone is an IANA time zone that Node knows. Throws LW400 otherwise. */
+/** Checks that a time zone is an IANA time zone that Node supports. Throws LW400 otherwise. */
 export function assertTimezone(timezone: string): void {
   try {
     if (!timezone.includes("/") && !PLAIN_NAMES.has(timezone.toLowerCase())) throw new RangeError("Unknown time zone.");
@@ -60,7 +60,7 @@ export function offsetAt(instant: number, timezone: string): number {
   return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(instant / 1_000) * 1_000;
 }
 
-/** Formats a local time for display, such as `2026-03-29 03:00:00`; a time outside of Date's range as Postgres writes it. */
+/** Formats a local time for display, such as `2026-03-29 03:00:00`; a time outside the range of `Date` is shown in Postgres's format. */
 export function formatLocal(instant: Date, timezone: string): string {
   if (Number.isNaN(instant.getTime())) return instant.toISOString();
   const { year, month, day, hour, minute, second } = localTime(instant.getTime(), timezone);

@@ -4,13 +4,16 @@ import { LegworkError, toError } from "../errors.ts";
 import { CronTimes } from "./cron.ts";
 import { describeCron } from "./describe-cron.ts";
 
-/** The number of occurrences in a plan. Half of them are used before it is refilled. */
+/** The number of occurrences in a plan. It is refilled when half of them are used. */
 const PLANNED = 16;
 
-/** The maximum number of occurrences that a plan lists at a time if some have passed. This bounds the work, however long no worker was running. */
+/**
+ * The maximum number of occurrences that a plan lists at a time if some of them have passed. This limits the work, no matter how long no worker was
+ * running.
+ */
 const LISTED = 500;
 
-/** The maximum number of schedules that one call plans. Their rows are locked meanwhile, for about 0.7 ms each. */
+/** The maximum number of schedules that one call plans. Their rows are locked during the call, which takes about 0.7 ms for each. */
 const AT_MOST = 100;
 
 /** How far back occurrences are planned (ms). An older backlog is counted from there. */
@@ -27,7 +30,7 @@ interface Row {
   planned_from: string;
   list_from: Date;
   ends_at: Date | null;
-  /** Whether it has not been planned since its times changed. */
+  /** Whether the schedule has not been planned since its timing changed. */
   is_first: boolean;
 }
 
@@ -42,9 +45,9 @@ interface Plan {
 }
 
 /**
- * Computes the next occurrences of schedules with a cron expression whose plans run short, for at most a hundred of them, and returns how
- * many it planned. Skips rows that are locked by other sessions, and plans that another process has extended meanwhile. A
- * schedule that cannot be planned gets a `problem`, and the others are planned. Workers call this automatically.
+ * Computes the next occurrences of cron schedules whose plans are running short, for at most a hundred schedules per call, and returns how many it
+ * planned. Skips rows that other sessions have locked, and plans that another process has extended meanwhile. A schedule that cannot be planned gets
+ * a `problem`; the others are still planned. Workers call this automatically.
  *
  * @example
  * import { planSchedules } from "legwork/operations";
@@ -53,7 +56,7 @@ interface Plan {
  */
 export async function planSchedules(client: Queryable, options: { asOf?: Date; schedule?: string } = {}): Promise<number> {
   const rows = await wanted(client, options);
-  // Many schedules have the same times: each plan is computed once.
+  // Many schedules have the same timing: each plan is computed once.
   const plans = new Map<string, Plan>();
   let planned = 0;
   for (const row of rows) {
@@ -86,7 +89,7 @@ export async function planAll(pool: Pool): Promise<number> {
   return planned;
 }
 
-/** Whether the database rejected a value: an error about the row and not about the system. */
+/** Whether the database rejected a value: an error in the row, not a failure of the system. */
 function isRefusal(error: unknown): boolean {
   return error instanceof LegworkError && error.code === "LW400";
 }
@@ -96,7 +99,7 @@ async function wanted(client: Queryable, { asOf, schedule }: { asOf?: Date; sche
   return rows as Row[];
 }
 
-/** Returns the plan of a schedule; reuses a plan that was computed for the same times. Never throws. */
+/** Returns the plan of a schedule; reuses a plan that was computed for the same timing. Never throws. */
 function planOf(row: Row, plans: Map<string, Plan>): Plan {
   try {
     assertReadable(row);
@@ -109,7 +112,7 @@ function planOf(row: Row, plans: Map<string, Plan>): Plan {
   }
 }
 
-/** Checks the times: those that were stored without a check may be infinite or outside of Date's range. */
+/** Checks the times, because times that were stored unchecked may be infinite or outside the range of `Date`. */
 function assertReadable(row: Row): void {
   for (const name of ["planned_to", "list_from", "ends_at"] as const) {
     const time = row[name];

@@ -9,7 +9,7 @@ import { assertTimezone, formatLocal } from "./local-time.ts";
 import type { Timing } from "./schedule.ts";
 import { calendarSpan } from "./calendar-span.ts";
 
-/** The maximum number of occurrences of a preview: each costs about 40 µs. */
+/** The maximum number of occurrences in a preview: each takes about 40 µs to compute. */
 const MAX_COUNT = 1_000;
 
 export interface Preview {
@@ -21,7 +21,7 @@ export interface Preview {
 export interface PreviewOptions {
   /** The number of occurrences; 10 by default, at most 1,000. */
   count?: number;
-  /** The start of the preview; now by default. `every` counts from `startsAt`, or else from here. */
+  /** The start of the preview; now by default. `every` counts from `startsAt` or, without it, from this time. */
   from?: Date;
   timezone?: string;
   startsAt?: Date;

@@ -8,7 +8,7 @@ const DAY_MS = 86_400_000;
 /** The number of future occurrences that are registered. Workers register again every five minutes. */
 const AHEAD = 10;
 
-/** How far ahead occurrences are searched for (days): two February 29 may be eight years apart. */
+/** How far ahead occurrences are searched for (days): February 29 may not occur for eight years. */
 const LOOKED_AT_DAYS = 9 * 366;
 
 /** An entry of a crontab, as graphile-worker runs it. */
@@ -18,7 +18,10 @@ export interface CrontabEntry {
   /** The five fields of its line. */
   cron: string;
   payload: unknown;
-  /** Whether graphile-worker runs it in a given minute (UTC). This is the item's own function, because its rules differ from croner's. */
+  /**
+   * Whether graphile-worker runs it in a given minute (UTC). This is the function of graphile-worker's own cron item, because its rules differ from
+   * croner's.
+   */
   match: (minute: { min: number; hour: number; date: number; month: number; dow: number }) => boolean;
 }
 
@@ -41,7 +44,7 @@ function nextTimes({ cron, match }: CrontabEntry, after: Date): Date[] {
   for (let day = today; day < today + LOOKED_AT_DAYS * DAY_MS; day += DAY_MS) {
     const date = new Date(day);
     const digest = { date: date.getUTCDate(), month: date.getUTCMonth() + 1, dow: date.getUTCDay() };
-    // On a day on which it runs at all, it runs at all of its times.
+    // If the entry runs on a day, it runs at all of its times of day.
     if (clock[0] === undefined || !match({ ...digest, ...clock[0] })) continue;
     for (const { hour, min } of clock) {
       const time = new Date(day + (hour * 60 + min) * 60_000);

@@ -29,9 +29,9 @@ export interface ScheduleLoad {
 const cache = new Map<string, number>();
 
 /**
- * Computes how many jobs the enabled schedules will enqueue in each of the next hours, beginning with the current one from `from` (now) on. Counts
- * every occurrence: skipped, missed and held back ones are not known in advance. The cost grows with the days and not with the occurrences, so that a
- * schedule that fires every second costs no more than a daily one.
+ * Computes how many jobs the enabled schedules will enqueue in each of the next hours, beginning with the hour that contains `from` (now by default).
+ * Counts every occurrence, because it cannot be known in advance which of them will be skipped, missed or held back. The cost grows with the days and
+ * not with the occurrences, so that a schedule that fires every second costs no more than a daily one.
  *
  * @example
  * import { scheduleLoad } from "legwork/operations";
@@ -41,7 +41,7 @@ const cache = new Map<string, number>();
 export async function scheduleLoad(client: Queryable, hours: number, from: Date = new Date()): Promise<ScheduleLoad> {
   const schedules = (await listSchedules(client)).filter(({ is_enabled }) => is_enabled);
   const start = Math.floor(from.getTime() / HOUR_MS) * HOUR_MS;
-  // Each bound is a millisecond before the hour, because an occurrence belongs to the hour in which it begins.
+  // Each bound is a millisecond before the hour, so that an occurrence on the hour belongs to the hour that it begins.
   const bounds = [from.getTime() - 1, ...Array.from({ length: hours }, (_, n) => start + (n + 1) * HOUR_MS - 1)];
   const intervals = await countIntervals(client, schedules, bounds);
   const perHour = Array.from({ length: hours }, () => new Map<string, number>());
@@ -59,7 +59,7 @@ export async function scheduleLoad(client: Queryable, hours: number, from: Date 
     } catch (error) {
       uncounted.push({ name: schedule.name, reason: toError(error).message });
     }
-    // Gives other requests a turn in between.
+    // Lets the event loop handle other requests in between.
     await nextTurn();
   }
   return {
@@ -100,7 +100,7 @@ function countsOf(schedule: ScheduleRow, bounds: readonly number[], ofInterval: 
   });
 }
 
-/** Counts the occurrences of interval schedules, because the database computes calendar intervals. */
+/** Counts the occurrences of interval schedules in the database, which computes calendar intervals. */
 async function countIntervals(
   client: Queryable,
   schedules: readonly ScheduleRow[],
@@ -108,7 +108,7 @@ async function countIntervals(
 ): Promise<Map<string, number[]>> {
   const every = schedules.filter((schedule) => schedule.every !== null);
   if (every.length === 0) return new Map();
-  // The number of occurrences up to each bound. Intervals count from startsAt, or else from the next occurrence.
+  // The number of occurrences up to each bound. Intervals count from startsAt or, without it, from the next occurrence.
   const rows = await selectRows(
     client,
     `select s.name, array_agg(

@@ -23,8 +23,8 @@ type ScheduledJobOptions = Pick<EnqueueOptions, "tenant" | "priority" | "maxAtte
 
 interface ScheduleRules {
   /**
-   * An IANA time zone; UTC by default. A local time that does not exist occurs once, after the gap; one that repeats occurs the first time. A
-   * cron expression that names no hour is a rhythm, which continues while clocks are set back.
+   * An IANA time zone; UTC by default. A local time that does not exist occurs once, after the gap; one that repeats occurs the first time. A cron
+   * expression that names no hour continues at the same rhythm when clocks are set back.
    */
   timezone?: string;
   /** The payload of its jobs; `{}` by default. */
@@ -39,14 +39,14 @@ interface ScheduleRules {
   jitter?: Duration;
   /**
    * What happens to an occurrence while `maxInstances` jobs of the schedule have not ended: `allow` (the default) enqueues it anyway; `skip` skips it;
-   * `queue` makes its job wait for the others, one at a time; `cancel` cancels the oldest.
+   * `queue` makes its job wait, so that jobs run one at a time; `cancel` cancels the oldest.
    */
   overlap?: "allow" | "skip" | "queue" | "cancel";
   /** The number of unfinished jobs from which `overlap` applies; 1 by default, 100 for `queue`. */
   maxInstances?: number;
   /**
-   * What happens to occurrences that are more than a minute late because no worker was running: `none` is enqueued, `one` job for all of them (the
-   * default), or `all`.
+   * What happens to occurrences that are more than a minute late because no worker was running: `none` enqueues none of them, `one` (the default)
+   * enqueues one job for all of them, and `all` enqueues each.
    */
   missed?: "none" | "one" | "all";
   /** For `all`: how late an occurrence may be and still be enqueued; a day by default. */
@@ -55,7 +55,7 @@ interface ScheduleRules {
   requires?: Readonly<Record<string, Duration>>;
   /** How long an occurrence waits for the required schedules before it is held back; an hour by default. */
   requiresWait?: Duration;
-  /** By default a new schedule is enabled, and a replaced one keeps its value. */
+  /** By default a new schedule is enabled, and a replaced schedule stays as it is. */
   enabled?: boolean;
   /** The current time, for tests; now by default. */
   asOf?: Date;
@@ -63,7 +63,7 @@ interface ScheduleRules {
 
 /**
  * Creates a schedule, or replaces the one with that name, on the caller's connection and in its transaction. Returns its next
- * occurrence; null while it is disabled. A replaced schedule keeps its history, and if its times are the same it continues as planned.
+ * occurrence; null while it is disabled. A replaced schedule keeps its history, and continues as planned if its timing is unchanged.
  *
  * Throws LW400 for options that are invalid or never fire, with the invalid part of a cron expression between > and <; LW404 for an
  * unknown task or required schedule; LW409 for the name of a crontab entry; LW422 for a payload that its task does not accept.

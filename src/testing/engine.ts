@@ -25,8 +25,8 @@ export interface Attempt {
 }
 
 /**
- * The worker without its loops: graphile-worker runs all due jobs until none is left, and returns. The statements for fetching, completing and
- * retrying, and the triggers behind them, are the same.
+ * A worker without its loops: graphile-worker runs all due jobs until none is left, and then returns. The statements that fetch, complete and retry
+ * jobs, and their triggers, are the same as in a worker.
  */
 export class Engine {
   readonly #databaseUrl: string;
@@ -85,16 +85,16 @@ export class Engine {
   }
 
   /**
-   * Runs the jobs that are ready to run until no job is left, or only one given job; stops after `limit` attempts. Returns the attempts in the order
-   * in which they ended.
+   * Runs the jobs that are ready to run until none is left, or only `onlyJob`; stops after `limit` attempts. Returns the attempts in the order in
+   * which they ended.
    */
   async round({ onlyJob, limit = Infinity }: { onlyJob?: string; limit?: number }): Promise<Attempt[]> {
     const { clock, control, outcomes } = this.#environment;
     await clock.synchronize(this.#taskPool);
-    // A job whose queue the test has just resumed must not be put back because the notification has not arrived yet.
+    // Reads the rules now: otherwise a job whose queue the test has just resumed would be returned, because the notification has not arrived yet.
     await control.refresh();
     const attempts: Attempt[] = (this.#attempts = []);
-    // A pool for this round: the statements on its connections name the round's worker.
+    // Each round has its own pool, because the statements on its connections name the round's worker.
     const pool = createPool(this.#databaseUrl, { log: this.#log, max: this.#concurrency + 2, name: "legwork test worker" });
     const events = new EventEmitter() as WorkerEvents;
     const ended = new AbortController();
@@ -126,16 +126,16 @@ export class Engine {
 
 export interface EngineOptions {
   readonly databaseUrl: string;
-  /** The pool for statements that do not come from tasks. */
+  /** The pool for statements other than those of tasks. */
   readonly pool: Pool;
   readonly log: Logger;
   readonly concurrency: number;
   readonly tasks: ReadonlyMap<string, LoadedTask>;
-  /** Runs around attempts and enqueues, in this process also for isolated tasks. */
+  /** Runs around attempts and enqueues; for isolated tasks, too, it runs in this process. */
   readonly middleware: readonly Middleware[];
 }
 
-/** Restricts graphile-worker's fetch query on these connections to one job, or to none when it must not fetch anymore. */
+/** Restricts graphile-worker's fetch query on these connections to one job, or to no job once `mayFetch` returns false. */
 function restrictFetching(pool: Pool, onlyJob: string | undefined, mayFetch: () => boolean): void {
   pool.on("connect", (client) => {
     interceptQueries(client, async (statement, send) => {

@@ -30,7 +30,7 @@ const COLUMNS = {
   correlationId: "correlation_id",
 } as const;
 
-/** Returns the jobs that have not ended and match, oldest first. */
+/** Returns the matching jobs that have not ended, oldest first. */
 export async function findEnqueued(client: Queryable, filter: EnqueuedFilter): Promise<JobRow[]> {
   const { payload, ...plain } = filter;
   const values: unknown[] = [];
@@ -51,7 +51,7 @@ export async function findEnqueued(client: Queryable, filter: EnqueuedFilter): P
   return rows;
 }
 
-/** Throws an AssertionError that lists the enqueued jobs, unless `count` jobs match; without a count, unless at least one does. */
+/** Throws an AssertionError that lists the enqueued jobs unless `count` jobs match (without a count, at least one). */
 export async function assertEnqueued(client: Queryable, filter: EnqueuedFilter, count: number | undefined): Promise<JobRow[]> {
   const found = await findEnqueued(client, filter);
   if (count === undefined ? found.length > 0 : found.length === count) return found;

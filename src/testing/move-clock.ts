@@ -3,8 +3,8 @@ import { type Pool, transaction } from "../db/pool.ts";
 import { millisecondsToInterval } from "../duration.ts";
 
 /**
- * The tables whose times do not belong to jobs. They belong to processes, record who did or deployed what and when, are the time axis of the metrics,
- * or belong to schedules, whose functions take the current time as a parameter.
+ * The tables whose times are not times of jobs: times of processes, records of user actions and deployments, the time axis of the metrics, and times
+ * of schedules, whose functions take the current time as a parameter.
  */
 const UNMOVED = [
   "worker_processes",
@@ -38,8 +38,7 @@ const UNMOVED = [
 ];
 
 /**
- * Advances the clock by `by` (ms) for everything that is stored: every time in the tables of jobs becomes that much older. No worker may run jobs
- * meanwhile.
+ * Advances the clock by `by` (ms) for all stored data: every time in the tables of jobs is moved back by that much. No worker may run jobs meanwhile.
  */
 export async function moveClock(pool: Pool, by: number): Promise<void> {
   await transaction(pool, async (client) => {
@@ -72,8 +71,7 @@ export async function moveClock(pool: Pool, by: number): Promise<void> {
 }
 
 /**
- * Returns how far ahead (ms) the next time is at which jobs of these tasks become ready to run or change; undefined if it is not within `within`
- * (ms).
+ * Returns the time (ms) until jobs of these tasks next become ready to run or change; undefined if that is more than `within` (ms).
  */
 export async function nextMoment(pool: Pool, tasks: readonly string[], within: number): Promise<number | undefined> {
   const { rows } = await pool.query(

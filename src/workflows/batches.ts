@@ -7,7 +7,7 @@ import { LegworkError } from "../errors.ts";
 import { toJson } from "../json.ts";
 import { assertPayloads, jobToRow, type JobSpec } from "../jobs/enqueue.ts";
 
-/** A job of a batch. A batch always gets new jobs of its own, so they have no job key. */
+/** A job of a batch. A batch always creates its own new jobs, so they have no job key. */
 export type BatchJob = Omit<
   JobSpec,
   "jobKey" | "jobKeyMode" | "uniqueFor" | "uniqueKey" | "debounce" | "debounceMax" | "throttle" | "overlap"
@@ -71,14 +71,14 @@ export async function enqueueBatch(client: Queryable, jobs: readonly BatchJob[],
 export interface BatchFilter {
   state?: BatchRow["state"];
   tenant?: string;
-  /** Only batches with a smaller id: the next page starts at the last id of this one. */
+  /** Only batches with a smaller id. For the next page, pass the last id of this page. */
   before?: string;
   /** The maximum number of batches to return; 50 by default. */
   limit?: number;
 }
 
 /**
- * Lists batches that match, newest first, each with its progress.
+ * Lists matching batches, newest first, each with its progress.
  *
  * @example
  * import { listBatches } from "legwork/operations";

@@ -16,7 +16,7 @@ type StepOptions = Pick<EnqueueOptions, "maxAttempts" | "priority" | "runAt" | "
 export interface WorkflowJob<Names extends string = string> extends StepOptions {
   task: TaskName;
   payload?: unknown;
-  /** The steps next to it that must end before it starts. */
+  /** The steps in the same workflow that must end before this step starts. */
   dependsOn?: readonly Names[];
   /**
    * What happens when the step does not complete. `stop`, the default, cancels the steps that depend on it, and the workflow fails; `continue` lets
@@ -24,7 +24,7 @@ export interface WorkflowJob<Names extends string = string> extends StepOptions 
    */
   onFailure?: "stop" | "continue" | "compensate";
   compensate?: Compensation;
-  /** How long it waits after its last dependency has ended. */
+  /** How long the step waits after its last dependency has ended. */
   delay?: Duration;
 }
 
@@ -53,7 +53,7 @@ export interface Workflow<S extends WorkflowSteps = WorkflowSteps> {
 
 /**
  * Defines a workflow; the compiler checks the names of its steps. Nothing runs until `startWorkflow` is called with it, any number of times.
- * If payloads depend on the occasion, return the definition from a function.
+ * If payloads differ from run to run, return the definition from a function.
  *
  * @example
  * import { defineWorkflow } from "legwork";

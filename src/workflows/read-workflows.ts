@@ -52,14 +52,14 @@ export interface WorkflowFilter {
   state?: WorkflowState;
   name?: string;
   tenant?: string;
-  /** Only workflows with a smaller id: the next page starts at the last id of this one. */
+  /** Only workflows with a smaller id. For the next page, pass the last id of this page. */
   before?: string;
   /** The maximum number of workflows to return; 50 by default. */
   limit?: number;
 }
 
 /**
- * Lists workflows that match, newest first.
+ * Lists matching workflows, newest first.
  *
  * @example
  * import { listWorkflows } from "legwork/operations";

@@ -6,7 +6,7 @@ import type { Queryable } from "../db/pool.ts";
  * Resumes a workflow that failed, expired or was cancelled: failed steps are retried, cancelled steps are enqueued again, completed steps are kept
  * unless they were compensated. With `fromStep`, that step (or the steps of that sub-workflow) and all steps after it run again, even if they or the
  * workflow have completed. A deadline that has passed is removed unless a new one is given. Throws LW404 for an unknown workflow or step, LW409
- * for a workflow that is running, that has completed while no step is named, or whose payloads have been deleted.
+ * for a workflow that is running, that has completed (unless a step is named), or whose payloads have been deleted.
  *
  * @example
  * import { listWorkflows, retryWorkflow } from "legwork/operations";

@@ -17,8 +17,7 @@ export interface StartWorkflowOptions {
  * Starts a workflow on the caller's connection, within its open transaction if there is one, and returns its id. Steps without
  * dependencies can start when it commits.
  *
- * Throws LW422 for a payload that does not match its task, LW404 for an unknown step or task, LW400 for invalid steps; a cycle is
- * named.
+ * Throws LW422 for a payload that does not match its task, LW404 for an unknown step or task, LW400 for invalid steps, naming the steps of a cycle.
  *
  * @example
  * import { defineWorkflow } from "legwork";

@@ -185,7 +185,7 @@ it("the waiting jobs, flows and job schedulers of BullMQ 5 and 6 are previewed a
         name: "mail:too-often",
         task: "mail",
         when: "every 200ms",
-        obstacle: "It runs every 200 ms; the shortest interval of a schedule is a second.",
+        obstacle: "It runs every 200 ms; the shortest interval of a schedule is one second.",
       },
     ]);
     // Running and ended jobs, a flow with a running child and a scheduler that cannot be imported are unchanged. Nothing is left of the others.
@@ -269,7 +269,7 @@ it("jobs that BullMQ starts during the import and jobs that cannot be stored sta
   expect(report.left.map(({ name, reason, examples }) => [name, reason.slice(0, 22), examples])).toEqual(
     expect.arrayContaining([
       ["mail:welcome", "Its payload is not JSO", ["2"]],
-      ["mail:first", "It has been started, o", ["8"]],
+      ["mail:first", "It has been started or", ["8"]],
       ["mail:welcome", "It cannot be stored: u", ["1"]],
     ]),
   );
@@ -285,7 +285,7 @@ it("jobs that BullMQ starts during the import and jobs that cannot be stored sta
   const preview = await run();
   expect(preview.stdout).toMatch(/^BULLMQ +TASK +PENDING +/);
   expect((await run("--redis-url", "127.0.0.1:6379")).stderr).toMatch(
-    /^legwork: The address of Redis is not valid\. \(LW514\)\nhint: Write it like redis:/,
+    /^legwork: The Redis URL is not valid\. \(LW514\)\nhint: Write it like redis:/,
   );
   expect((await run("--redis-url", "redis://user:secret@127.0.0.1:1")).stderr).toMatch(
     /^legwork: Redis at 127\.0\.0\.1:1 cannot be reached: .*ECONNREFUSED.* \(LW503\)/,

@@ -159,7 +159,7 @@ it("pg-boss 12's waiting jobs and schedules are previewed, imported once, and ne
   const again = JSON.parse((await run("--apply", "--json")).stdout) as ImportReport;
   expect(again).toMatchObject({
     jobs: 0,
-    left: [{ name: "email", jobs: 1, reason: "It was imported before, and has been started again there since." }],
+    left: [{ name: "email", jobs: 1, reason: "It was imported before, and has since been enqueued again in the source system." }],
   });
   expect(await rows(shared, "select name, key from pgboss.schedule")).toEqual([{ name: "report", key: "rule" }]);
   expect(await rows(shared, "select count(*)::int as n from legwork.jobs")).toEqual([{ n: 11 }]);
@@ -227,10 +227,10 @@ it("jobs that cannot be imported are left in pg-boss and named: with unknown nam
   );
   expect((await run("--task", "email=notify/emial")).stderr).toMatch(/LW404\)\nhint: Did you mean 'notify\/email'\?/);
   expect((await run("--only", "emial")).stderr).toMatch(
-    /--only: there is no queue 'emial'\. \(LW404\)\nhint: Did you mean 'email'\?/,
+    /--only: the queue 'emial' does not exist\. \(LW404\)\nhint: Did you mean 'email'\?/,
   );
   expect((await run("--schema", "boss")).stderr).toMatch(
-    /has no tables of pg-boss\. \(LW404\)\nhint: There are some in 'pgboss'/,
+    /does not contain pg-boss's tables\. \(LW404\)\nhint: pg-boss's tables exist in 'pgboss'/,
   );
   expect((await run("--task", "email")).stderr).toMatch(/Expected a name and a task/);
   await nothing();
@@ -253,9 +253,9 @@ it("jobs that cannot be imported are left in pg-boss and named: with unknown nam
   ).toEqual([
     ["email", "The payload does not match tas", 3, expect.any(String)],
     ["one-at-a-time", "Its retention has passed: pg-b", 1, "07"],
-    ["report", "It has been started, or change", 1, "05"],
     // This job depends on job 20 and on job 21, whose payload is refused.
-    ["report", "It waits for a job that pg-bos", 1, "22"],
+    ["report", "It depends on a job that stays", 1, "22"],
+    ["report", "It has been started or changed", 1, "05"],
     ["short", "It cannot be stored: run_at is", 1, "08"],
   ]);
   const ids = await rows(

@@ -6,24 +6,24 @@ import { mapScheduler } from "./map-scheduler.ts";
 import { connectRedis, type RedisClient } from "./redis-client.ts";
 import { TAKE, TAKE_SCHEDULER } from "./scripts.ts";
 
-/** Jobs of a batch. Redis does nothing else while a batch is taken. */
+/** The number of jobs in a batch. Redis is blocked while a batch is taken. */
 const BATCH = 500;
 
-/** A delayed job's score is its time in milliseconds, times this, plus a counter. */
+/** The score of a delayed job is its time in milliseconds multiplied by this factor, plus a counter. */
 const DELAY_FACTOR = 4_096;
 
 const FIELDS = ["name", "data", "opts", "timestamp", "atm", "attemptsMade", "priority", "parentKey", "deid", "rjk"] as const;
 
 type Command = (string | number)[];
 
-/** Where a waiting job is, before its hash has been read. */
+/** A waiting job whose hash has not been read yet. */
 interface Waiting {
   readonly id: string;
   readonly place: Place;
   readonly dueAt: number | undefined;
 }
 
-/** What is needed to take a job. */
+/** The data that is needed to take a job out of BullMQ. */
 interface Handle {
   readonly key: string;
   readonly prefix: string;
@@ -31,7 +31,7 @@ interface Handle {
   readonly timestamp: string;
   readonly state: Place;
   readonly mark: string;
-  /** How many children it waits for. */
+  /** The number of children that the job waits for. */
   readonly children?: number;
 }
 
@@ -51,12 +51,12 @@ export class BullmqSource implements ImportSource {
   readonly isSameDatabase = false;
   readonly #client: RedisClient;
   readonly #prefix: string;
-  /** Notes which jobs were taken, until they have been enqueued. */
+  /** The key of the hash that records which jobs were taken, until they have been enqueued. */
   readonly #taken: string;
   readonly #handles = new Map<string, Handle>();
   readonly #schedulers = new Map<string, { queue: string; id: string }>();
   #queues: readonly SourceQueue[] = [];
-  /** Once jobs are being moved, a scheduler that is still in Redis stays there. */
+  /** Schedulers are moved before jobs, so a scheduler that is still in Redis while jobs are moved stays there. */
   #isMoving = false;
 
   constructor(client: RedisClient, prefix: string, server: string) {
@@ -80,7 +80,7 @@ export class BullmqSource implements ImportSource {
       cursor = next;
     } while (cursor !== "0");
     const found: SourceQueue[] = [];
-    // A queue's name has no colon. A job may be called meta.
+    // A key with a colon belongs to a job with the id `meta`: the names of queues contain no colon.
     for (const name of [...names].filter((one) => !one.includes(":")).toSorted()) {
       const at = this.#at(name);
       const [active, completed, failed, meta] = await this.#pipeline([
@@ -134,7 +134,7 @@ export class BullmqSource implements ImportSource {
     const now = Date.now();
     const waiting = new Map<string, Map<string, Waiting>>();
     for (const queue of queues) waiting.set(queue, await this.#waiting(queue));
-    /** Children of flows that have not been found from their parents. */
+    /** Children of flows that were not found through their parents. */
     const children = new Map<string, BullmqJob>();
     const parents: BullmqJob[] = [];
     for (const queue of queues) {
@@ -147,7 +147,7 @@ export class BullmqSource implements ImportSource {
           const isScheduled = job.schedulerId !== undefined && staying.has(job.schedulerId);
           if (job.place === "waiting-children") parents.push(job);
           else if (job.parentKey !== undefined) children.set(this.#key(job), job);
-          // The next job of a scheduler is not one of its own: here, the schedule enqueues it.
+          // The next job of a scheduler is not imported separately, because Legwork's schedule enqueues it.
           else if (!isScheduled || job.place !== "delayed")
             units.push([this.#map(job, { isPaused, now, obstacle: staying.get(job.schedulerId ?? "") })]);
         }
@@ -222,7 +222,7 @@ export class BullmqSource implements ImportSource {
     const add = (ids: readonly string[] | undefined, place: Place): void => {
       for (const id of ids ?? []) found.set(id, { id, place, dueAt: undefined });
     };
-    // The next job of a list is its last one.
+    // BullMQ takes the next job from the end of a list.
     add(wait?.toReversed(), "wait");
     add(paused?.toReversed(), "paused");
     add(prioritized, "prioritized");
@@ -241,7 +241,7 @@ export class BullmqSource implements ImportSource {
       const values = rows[index] as (string | null)[];
       const field = (name: (typeof FIELDS)[number]): string | undefined => values[FIELDS.indexOf(name)] ?? undefined;
       const [name, timestamp] = [field("name"), field("timestamp")];
-      // Markers of older versions, and jobs that have ended since.
+      // Skips the markers of older versions, and jobs that have ended since the ids were read.
       if (name === undefined || timestamp === undefined) return [];
       const opts = record(field("opts"));
       const job: BullmqJob = {
@@ -263,14 +263,14 @@ export class BullmqSource implements ImportSource {
     });
   }
 
-  /** Schedulers that are still in Redis, each with why its jobs stay; undefined if they are only waiting to be taken. */
+  /** The schedulers that are still in Redis, each with the reason why its jobs stay there; undefined if the scheduler is still to be imported. */
   async #stayingSchedulers(queue: string): Promise<Map<string, string | undefined>> {
     const schedules = await this.schedules([queue]);
     return new Map(
       schedules.map(({ id, obstacle }) => [
         this.#schedulers.get(id)?.id ?? "",
         this.#isMoving || obstacle !== undefined
-          ? "Its job scheduler stays, and creates its next job when this one runs."
+          ? "Its job scheduler stays in BullMQ, and creates the next job when this one runs."
           : undefined,
       ]),
     );
@@ -320,7 +320,7 @@ export class BullmqSource implements ImportSource {
   }
 }
 
-/** The fields of a hash: ioredis returns them as a list for `call`. */
+/** Converts the fields of a hash, which ioredis returns as a list for `call`. */
 function pairs(value: unknown): Record<string, string> {
   if (!Array.isArray(value)) return (value ?? {}) as Record<string, string>;
   const found: Record<string, string> = {};

@@ -6,7 +6,7 @@ const MOST_JOBS = 1_000;
 /** The jobs of a flow, children before their parents. */
 export interface Flow {
   readonly jobs: readonly { readonly job: BullmqJob; readonly dependsOn: readonly BullmqJob[] }[];
-  /** Why it cannot be taken over as a whole. */
+  /** The reason why it cannot be imported as a whole; undefined if it can. */
   readonly obstacle: string | undefined;
 }
 
@@ -16,12 +16,12 @@ interface Found {
   /** Jobs with a parent that wait for a worker, by their keys. */
   readonly children: ReadonlyMap<string, BullmqJob>;
   keyOf(job: BullmqJob): string;
-  /** The keys of the children that have not ended, and how many have. */
+  /** Returns the keys of the children that have not ended, and the number of those that have. */
   childrenOf(job: BullmqJob): Promise<{ open: readonly string[]; ended: number }>;
   exists(key: string): Promise<boolean>;
 }
 
-/** Puts waiting parents and children together. A flow is moved as a whole, because each system knows only its own jobs. */
+/** Combines waiting parents and their children into flows. A flow is moved as a whole, because jobs cannot depend on jobs of another system. */
 export async function findFlows(found: Found): Promise<Flow[]> {
   const parents = new Map(found.parents.map((job) => [found.keyOf(job), job]));
   const seen = new Set<string>();
@@ -38,13 +38,14 @@ export async function findFlows(found: Found): Promise<Flow[]> {
       const dependsOn: BullmqJob[] = [];
       if (job.place === "waiting-children") {
         const { open, ended } = await found.childrenOf(job);
-        if (ended > 0) obstacle ??= "Children of its flow have ended, and their results are in BullMQ. Let it end there.";
+        if (ended > 0)
+          obstacle ??= "Some children of its flow have ended, and their results are in BullMQ. Let BullMQ finish the flow.";
         for (const key of open) {
           const child = parents.get(key) ?? found.children.get(key);
-          if (child === undefined) obstacle ??= `A child of its flow (${key}) is running, or in a queue that is not imported.`;
+          if (child === undefined) obstacle ??= `A child of its flow (${key}) is running, or is in a queue that is not imported.`;
           else if (!seen.has(key)) {
             dependsOn.push(child);
-            if (size++ > MOST_JOBS) obstacle ??= "Its flow has more than 1,000 jobs. Let it end in BullMQ.";
+            if (size++ > MOST_JOBS) obstacle ??= "Its flow has more than 1,000 jobs. Let BullMQ finish the flow.";
             else await visit(child);
           }
         }
@@ -58,12 +59,12 @@ export async function findFlows(found: Found): Promise<Flow[]> {
   for (const job of parents.values()) {
     if (!seen.has(found.keyOf(job)) && (await isRoot(job))) flows.push(await collect(job));
   }
-  // A job without its parent is a job of its own. One whose parent is elsewhere belongs to a flow that is not imported.
+  // A job whose parent no longer exists is imported on its own. A job with an existing parent belongs to a flow that is not imported.
   for (const [key, job] of [...parents, ...found.children]) {
     if (seen.has(key)) continue;
     const obstacle = (await isRoot(job))
       ? undefined
-      : "Its flow's parent is in a queue that is not imported, or no longer waits.";
+      : "The parent of its flow is in a queue that is not imported, or is no longer waiting.";
     seen.add(key);
     flows.push({ jobs: [{ job, dependsOn: [] }], obstacle });
   }

@@ -2,15 +2,15 @@ import { createHash } from "node:crypto";
 import { formatNumber } from "../../wording.ts";
 import type { ImportState, OptionNote, SourceJob } from "../source.ts";
 
-/** The structures of BullMQ in which a job waits. */
+/** The data structures of BullMQ in which jobs wait. */
 export type Place = "wait" | "paused" | "prioritized" | "delayed" | "waiting-children";
 
-/** A job of BullMQ, as its hash has it. */
+/** A BullMQ job, as stored in its hash. */
 export interface BullmqJob {
   readonly queue: string;
   readonly id: string;
   readonly place: Place;
-  /** For a delayed job (ms). */
+  /** Only for a delayed job (ms). */
   readonly dueAt: number | undefined;
   readonly name: string;
   readonly data: string;
@@ -25,11 +25,12 @@ export interface BullmqJob {
 }
 
 const LONGEST_JOB_KEY = 512;
-/** Longer ids are replaced by their hash, because an index has them. */
+/** Longer ids are replaced by their hash, because the ids are indexed. */
 const LONGEST_ID = 400;
 
 export function importId({ queue, id, timestamp }: Pick<BullmqJob, "queue" | "id" | "timestamp">): string {
-  // The time tells a job from an earlier one that had the same id, such as a custom one, or before the queue was obliterated.
+  // The timestamp distinguishes a job from an earlier job with the same id: custom ids can repeat, and numbering restarts after a queue was
+  // obliterated.
   const short = id.length > LONGEST_ID ? createHash("sha256").update(id).digest("hex") : id;
   return `bullmq:${queue}:${short}:${timestamp}`;
 }
@@ -47,12 +48,13 @@ export function mapBullmqJob(job: BullmqJob, { isPaused, now, dependsOn, obstacl
   const { opts } = job;
 
   const priority = Math.min(32_767, job.priority);
-  if (job.priority > 32_767) note("priority", `above 32,767 becomes ${formatNumber(priority)}`);
+  if (job.priority > 32_767) note("priority", `is above 32,767 and becomes ${formatNumber(priority)}`);
   const attempts = typeof opts["attempts"] === "number" ? opts["attempts"] : 1;
-  if (attempts > 1) note("attempts", "becomes max_attempts: the remaining ones");
+  if (attempts > 1) note("attempts", "becomes max_attempts: the number of remaining attempts");
   if (opts["backoff"] !== undefined) note("backoff", backoffText(opts["backoff"]));
   for (const option of ["removeOnComplete", "removeOnFail"]) {
-    if (opts[option] !== undefined) note(option, "is not needed: the setting history_retention decides how long jobs are kept");
+    if (opts[option] !== undefined)
+      note(option, "is not needed: the setting history_retention determines how long jobs are kept");
   }
   if (opts["kl"] !== undefined || opts["keepLogs"] !== undefined) note("keepLogs", "is not needed: every attempt keeps its log");
   if (typeof opts["timeout"] === "number") note("timeout", `is the task's setting: timeout: "${opts["timeout"]}ms"`);
@@ -92,7 +94,7 @@ export function mapBullmqJob(job: BullmqJob, { isPaused, now, dependsOn, obstacl
   };
 }
 
-/** A time beyond those of JavaScript is refused by the database, which names it. */
+/** The database rejects a time outside JavaScript's range, with a message that names it. */
 function timeText(time: number): string {
   const date = new Date(time);
   return Number.isNaN(date.getTime()) ? "infinity" : date.toISOString();
@@ -112,5 +114,5 @@ function backoffText(backoff: unknown): string {
   };
   return type === "fixed" || type === "exponential"
     ? `is the task's setting: retry: { backoff: "${type}", delay: "${String(Number(delay) || 1)}ms" }`
-    : `of the type '${String(type)}' is code of the worker: throw RetryAfter in the task`;
+    : `of the type '${String(type)}' is code in the worker: throw RetryAfter in the task instead`;
 }

@@ -9,9 +9,9 @@ export interface SchedulerRow {
   readonly id: string;
   /** When its next job is due (ms). */
   readonly next: number;
-  /** Its hash; empty for one of BullMQ before version 5. */
+  /** The scheduler's hash; empty for a scheduler from before BullMQ 5. */
   readonly fields: Readonly<Record<string, string | undefined>>;
-  /** The hash of its next job, which has the payload of a repeatable job. */
+  /** The hash of the scheduler's next job, which holds the payload of a repeatable job. */
   readonly job: Readonly<Record<string, string | undefined>>;
 }
 
@@ -23,7 +23,7 @@ export function mapScheduler({ queue, id, next, fields, job }: SchedulerRow): So
   const opts = { ...record(job["opts"]), ...record(fields["opts"]) };
   if (opts["backoff"] !== undefined) notes.push({ option: "backoff", text: "is a setting of the task, not of the schedule" });
   if (pattern !== undefined && tz === undefined)
-    notes.push({ option: "tz", text: "is not set: the schedule is in UTC. BullMQ uses the time zone of the worker's process" });
+    notes.push({ option: "tz", text: "is not set: the schedule uses UTC. BullMQ uses the time zone of the worker process" });
   const times = {
     every: Number(every),
     left: limit === undefined ? undefined : Number(limit) - Number(ic ?? 0),
@@ -35,11 +35,11 @@ export function mapScheduler({ queue, id, next, fields, job }: SchedulerRow): So
     ...timing(pattern, times.every),
     payload: {},
     ...(tz === undefined ? {} : { timezone: tz }),
-    // The rhythm continues.
+    // An interval continues from the next planned time.
     ...(pattern === undefined ? { startsAt: new Date(next) } : times.from === undefined ? {} : { startsAt: times.from }),
     ...(times.to === undefined ? {} : { endsAt: times.to }),
     ...(times.left === undefined ? {} : { maxRuns: times.left }),
-    // BullMQ runs a job once unless it is told otherwise, and Legwork 25 times.
+    // By default, BullMQ attempts a job once, and Legwork up to 25 times.
     maxAttempts: typeof attempts === "number" ? Math.min(32_767, Math.max(1, attempts)) : 1,
     ...(typeof priority === "number" ? { priority: Math.min(32_767, priority) } : {}),
   };
@@ -49,7 +49,7 @@ export function mapScheduler({ queue, id, next, fields, job }: SchedulerRow): So
   } catch {
     obstacle ??= "Its payload is not JSON.";
   }
-  // A repeatable job is named by a hash.
+  // The id of a repeatable job is a hash.
   const isHashed = /^[\da-f]{32}$/.test(id);
   return {
     id: `scheduler:${queue}:${id}`,
@@ -77,13 +77,13 @@ function obstacleOf(
   if (Object.keys(fields).length === 0) return "It was created before BullMQ 5. Create it again with upsertJobScheduler first.";
   if (left !== undefined && left < 1) return "It has reached its limit.";
   if (pattern === undefined) {
-    return every >= SHORTEST_MS ? undefined : `It runs every ${every} ms; the shortest interval of a schedule is a second.`;
+    return every >= SHORTEST_MS ? undefined : `It runs every ${every} ms; the shortest interval of a schedule is one second.`;
   }
   try {
     new CronTimes(pattern, tz ?? "UTC").next(new Date(), 1);
     return undefined;
   } catch (thrown) {
-    return `Its times cannot be used: ${toError(thrown).message}`;
+    return `Its timing is not valid: ${toError(thrown).message}`;
   }
 }
 

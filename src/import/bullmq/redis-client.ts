@@ -15,14 +15,14 @@ export interface RedisClient {
 type Constructor = new (url: string, options: object) => RedisClient;
 
 /**
- * Connects with the ioredis of the project in the working directory, or the one that its BullMQ uses. Throws LW517 without one, LW514 for an
- * address that is not one of Redis, and LW503 if Redis cannot be reached.
+ * Connects with the ioredis of the project in the working directory, or with the copy that its BullMQ uses. Throws LW517 if there is neither, LW514
+ * for an invalid Redis URL, and LW503 if Redis cannot be reached.
  */
 export async function connectRedis(url: string): Promise<RedisClient> {
   const parsed = URL.parse(url);
   if (parsed === null || !/^rediss?:$/.test(parsed.protocol)) {
-    // The address is not shown, because it may contain a secret.
-    throw new LegworkError("LW514", "The address of Redis is not valid.", {
+    // The URL is not shown, because it may contain a secret.
+    throw new LegworkError("LW514", "The Redis URL is not valid.", {
       hint: "Write it like redis://127.0.0.1:6379, redis://user:password@host:6379/0, or with rediss: for TLS.",
     });
   }

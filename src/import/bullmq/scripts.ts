@@ -1,6 +1,7 @@
 /**
- * Takes units of jobs out of BullMQ, each completely or not at all, as BullMQ's own scripts remove them. A unit of which a job has been started,
- * moved or replaced is left as it is. ARGV: the hash that notes what was taken, and the units as JSON. Returns the ids that were taken.
+ * Takes units of jobs out of BullMQ, each unit completely or not at all, in the same way as BullMQ's own scripts remove jobs. A unit is left as it is
+ * if one of its jobs has been started, moved or replaced. ARGV: the key of the hash that records taken jobs, and the units as JSON. Returns the ids
+ * of the taken jobs.
  */
 export const TAKE = `
 local taken = {}
@@ -8,7 +9,7 @@ local function isThere(j, alone)
   if redis.call('HGET', j.key, 'timestamp') ~= j.timestamp or redis.call('EXISTS', j.key .. ':lock') == 1 then return false end
   if j.children and (redis.call('SCARD', j.key .. ':dependencies') ~= j.children or redis.call('EXISTS', j.key .. ':processed') == 1) then return false end
   if j.state == 'wait' or j.state == 'paused' then
-    -- A list is searched, which a single job's removal does anyway.
+    -- Searches the list. For a single job this is skipped, because its removal searches the list anyway.
     return alone or redis.call('LPOS', j.prefix .. j.state, j.id, 'RANK', -1) ~= false
   end
   return redis.call('ZSCORE', j.prefix .. j.state, j.id) ~= false
@@ -34,7 +35,10 @@ for _, unit in ipairs(cjson.decode(ARGV[2])) do
 end
 return taken`;
 
-/** Takes a job scheduler out of BullMQ, with its next job. ARGV: the hash, the queue's prefix, the scheduler's id, and its id in the hash. */
+/**
+ * Takes a job scheduler and its next job out of BullMQ. ARGV: the key of the hash that records taken jobs, the queue's prefix, the scheduler's id,
+ * and its id in the hash.
+ */
 export const TAKE_SCHEDULER = `
 local repeatKey = ARGV[2] .. 'repeat'
 local millis = redis.call('ZSCORE', repeatKey, ARGV[3])

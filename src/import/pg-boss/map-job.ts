@@ -1,7 +1,7 @@
 import { formatNumber } from "../../wording.ts";
 import type { ImportState, OptionNote, SourceJob } from "../source.ts";
 
-/** A row of pg-boss's job table, as JSON. Columns that a version does not have are missing. */
+/** A row of pg-boss's job table, as JSON. Columns that a version of pg-boss lacks are missing. */
 export interface JobRow {
   readonly id: string;
   readonly name: string;
@@ -25,16 +25,16 @@ export interface JobRow {
 export interface JobTimes {
   /** In UTC, with microseconds; null for a job that is due. */
   readonly runAt: string | null;
-  /** After which pg-boss would delete it. */
+  /** The time after which pg-boss would delete the job. */
   readonly keepUntil: string | null;
   readonly isPast: boolean;
   /** How long an attempt may take (seconds). */
   readonly expireSeconds: number;
 }
 
-/** Policies with which pg-boss runs one job of a key at a time. */
+/** Policies under which pg-boss runs one job per key at a time. */
 const SERIAL = new Set(["singleton", "stately", "exclusive", "key_strict_fifo"]);
-/** Policies with which one job of a key waits. */
+/** Policies under which only one job per key may wait. */
 const UNIQUE = new Set(["short", "exclusive"]);
 
 /** pg-boss's default: an attempt may take 15 minutes. */
@@ -46,13 +46,13 @@ export function mapPgBossJob(row: JobRow, payload: string | null, times: JobTime
   const notes: OptionNote[] = [];
   const note = (option: string, text: string): void => void notes.push({ option, text });
 
-  // pg-boss runs the highest number first, Legwork the smallest.
+  // pg-boss runs the highest number first, Legwork the lowest.
   const priority = Math.max(-32_768, Math.min(32_767, -row.priority));
   if (row.priority !== 0) {
     const isClamped = priority !== -row.priority;
     note(
       "priority",
-      isClamped ? `becomes ${formatNumber(priority)}, the limit` : "is negated, because here the smallest number runs first",
+      isClamped ? `becomes ${formatNumber(priority)}, the limit` : "is negated, because Legwork runs the lowest number first",
     );
   }
   const left = Math.max(1, row.retry_limit - row.retry_count + (row.started_on === null ? 1 : 0));
@@ -60,7 +60,7 @@ export function mapPgBossJob(row: JobRow, payload: string | null, times: JobTime
   if (times.expireSeconds !== DEFAULT_EXPIRE_SECONDS)
     note("expireInSeconds", `is the task's setting: timeout: "${times.expireSeconds}s"`);
   if (typeof row.dead_letter === "string")
-    note("deadLetter", `'${row.dead_letter}' is not filled: a failed job stays, and \`legwork failed\` lists it`);
+    note("deadLetter", `'${row.dead_letter}' is no longer used: failed jobs are kept, and \`legwork failed\` lists them`);
   if (typeof row.group_id === "string") note("group", 'is the task\'s setting: concurrency: { limit, key: "…" }');
   if (typeof row.heartbeat_seconds === "number") note("heartbeatSeconds", "is not needed: workers send heartbeats themselves");
   if (row.singleton_on !== null) note("singletonSeconds", "no longer applies: use throttle or uniqueFor when enqueueing");
@@ -91,7 +91,7 @@ export function mapPgBossJob(row: JobRow, payload: string | null, times: JobTime
     }),
     ...(dependsOn === undefined ? {} : { dependsOn }),
     notes,
-    obstacle: times.isPast ? "Its retention has passed: pg-boss is about to delete it." : undefined,
+    obstacle: times.isPast ? "Its retention period has passed: pg-boss is about to delete it." : undefined,
   };
 }
 
@@ -113,7 +113,7 @@ function withoutUndefined(spec: Record<string, unknown>): Record<string, unknown
   return Object.fromEntries(Object.entries(spec).filter(([, value]) => value !== undefined));
 }
 
-/** What is said about a queue's policy. */
+/** Returns the note on a queue's policy. */
 export function queueNotes(policy: string | null): OptionNote[] {
   return policy === null || policy === "standard" ? [] : [{ option: "policy", text: policyText(policy) }];
 }

@@ -11,12 +11,12 @@ export interface ScheduleRow {
   readonly cron: string;
   readonly timezone: string | null;
   readonly data: string | null;
-  /** That of its queue. */
+  /** The retry limit of the schedule's queue. */
   readonly retryLimit: number;
   readonly options: Readonly<Record<string, unknown>> | null;
 }
 
-/** Options of pg-boss's schedule that are not about the job, or are carried over. */
+/** Options of a pg-boss schedule that do not concern its jobs, or that are mapped below. */
 const HANDLED = new Set(["tz", "key", "missed", "priority", "retryLimit"]);
 
 export function mapPgBossSchedule(row: ScheduleRow): SourceSchedule {
@@ -29,7 +29,7 @@ export function mapPgBossSchedule(row: ScheduleRow): SourceSchedule {
     cron: row.cron,
     timezone: row.timezone ?? "UTC",
     payload: row.data === null ? {} : parseExactly(row.data),
-    // pg-boss skips what is due while none of its instances runs.
+    // pg-boss skips occurrences that are due while no instance of it is running.
     missed: missed === "once" ? "one" : "none",
     ...(typeof priority === "number" ? { priority: Math.max(-32_768, Math.min(32_767, -priority)) } : {}),
     maxAttempts: Math.min(32_767, (typeof retryLimit === "number" ? retryLimit : row.retryLimit) + 1),
@@ -46,7 +46,7 @@ export function mapPgBossSchedule(row: ScheduleRow): SourceSchedule {
     obstacle:
       row.kind === "cron"
         ? obstacleOf(row)
-        : "It is a recurrence rule (RRULE); here, schedules are cron expressions and intervals.",
+        : "It is a recurrence rule (RRULE), which Legwork does not support; use a cron expression or an interval.",
   };
 }
 
@@ -55,6 +55,6 @@ function obstacleOf({ cron, timezone }: ScheduleRow): string | undefined {
     new CronTimes(cron, timezone ?? "UTC").next(new Date(), 1);
     return undefined;
   } catch (thrown) {
-    return `Its times cannot be used: ${toError(thrown).message}`;
+    return `Its timing is not valid: ${toError(thrown).message}`;
   }
 }

@@ -1,7 +1,7 @@
 import type { Queryable } from "../../db/pool.ts";
 import { LegworkError } from "../../errors.ts";
 
-/** What differs between the versions of pg-boss's schema. */
+/** The differences between versions of pg-boss's schema. */
 export interface PgBossSchema {
   /** Quoted for use in statements. */
   readonly name: string;
@@ -9,11 +9,11 @@ export interface PgBossSchema {
   readonly hasScheduleKeys: boolean;
   readonly hasScheduleKinds: boolean;
   readonly hasArchive: boolean;
-  /** From version 11 on, a job says itself when it is deleted. */
+  /** From version 11 on, each job has its own deletion time. */
   readonly hasDeletion: boolean;
 }
 
-/** Looks at pg-boss's tables. Throws LW404 for a schema without them, LW510 for the tables of a version before 10. */
+/** Inspects pg-boss's tables. Throws LW404 for a schema without them, LW510 for the tables of a version before 10. */
 export async function readPgBossSchema(client: Queryable, schema: string): Promise<PgBossSchema> {
   const { rows } = await client.query(
     `select c.relname as relation, array_agg(a.attname::text) as columns, format('%I', n.nspname) as quoted
@@ -32,10 +32,10 @@ export async function readPgBossSchema(client: Queryable, schema: string): Promi
          and exists (select from pg_class q where q.relnamespace = n.oid and q.relname = 'subscription') order by 1`,
     );
     const names = others.rows.map((row) => String(row.name));
-    throw new LegworkError("LW404", `The schema '${schema}' has no tables of pg-boss.`, {
+    throw new LegworkError("LW404", `The schema '${schema}' does not contain pg-boss's tables.`, {
       hint:
         names.length > 0
-          ? `There are some in ${names.map((name) => `'${name}'`).join(", ")}: name it with --schema.`
+          ? `pg-boss's tables exist in ${names.map((name) => `'${name}'`).join(", ")}: select it with --schema.`
           : "Name another database with --source-url, or another schema with --schema.",
     });
   }

@@ -5,19 +5,19 @@ import { type JobRow, mapPgBossJob, queueNotes } from "./map-job.ts";
 import { mapPgBossSchedule } from "./map-schedule.ts";
 import { readPgBossSchema, type PgBossSchema } from "./pg-boss-schema.ts";
 
-/** Jobs of a batch: large enough that round trips do not matter, small enough that their rows are locked only briefly. */
+/** The number of jobs in a batch: large enough that round trips do not matter, small enough that rows are locked only briefly. */
 const BATCH = 1_000;
 
 /** pg-boss's own queues. */
 const INTERNAL = "\\_\\_pgboss\\_\\_%";
 
-/** How long a job that was taken, and may not have been enqueued yet, is kept by pg-boss's maintenance (seconds): ten years. */
+/** How long pg-boss's maintenance keeps a job that was taken and may not have been enqueued yet (seconds): ten years. */
 const KEPT_SECONDS = 315_360_000;
 
 /** pg-boss's default. */
 const RETRY_LIMIT = 2;
 
-const NOTE = "Taken over by legwork import.";
+const NOTE = "Imported by legwork import.";
 
 const UTC = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`;
 
@@ -45,12 +45,13 @@ export class PgBossSource implements ImportSource {
   }
 
   /**
-   * Looks at pg-boss's schema. `client` is used for reading, and, unless pg-boss is in Legwork's database (`isSameDatabase`), for taking jobs. Throws
+   * Inspects pg-boss's schema. `client` is used for reading and, unless pg-boss is in Legwork's database (`isSameDatabase`), for taking jobs. Throws
    * LW404 and LW510 like `readPgBossSchema`.
    */
   static async open(client: PoolClient, schema: string, isSameDatabase: boolean): Promise<PgBossSource> {
     const found = await readPgBossSchema(client, schema);
-    // The database keeps its number when it is renamed, and a copy of the server has the same identifier: only then are staged jobs looked for there.
+    // Identifies the database in which staged jobs are looked for. The database keeps its oid when it is renamed, and a copy of the server has the
+    // same identifier.
     const { rows } = await client.query(
       "select d.oid || '@' || (select system_identifier from pg_control_system()) as server from pg_database d where d.datname = current_database()",
     );
@@ -91,7 +92,8 @@ export class PgBossSource implements ImportSource {
   async *batches(queues: readonly string[]): AsyncIterable<readonly Unit[]> {
     const { name, hasFlows } = this.#schema;
     for (const queue of queues) {
-      // With hold: the order of a moment, without a transaction that would keep rows from being vacuumed until the import has ended.
+      // With hold: the cursor keeps the order of this moment without a transaction, which would keep rows from being vacuumed until the import has
+      // ended.
       await this.#client.query(
         `declare legwork_import cursor with hold for select j.id from ${name}.job j
          where j.name = ${quoted(queue)} and j.state < 'active' ${hasFlows ? "and not j.blocked" : ""} order by j.priority desc, j.created_on, j.id`,
@@ -227,11 +229,11 @@ export class PgBossSource implements ImportSource {
       const times = { runAt: row.run_at, keepUntil: row.keep_until, isPast: row.is_past, expireSeconds: row.expire_seconds };
       const mapped = mapPgBossJob(job, row.data, times, dependencies?.get(job.id));
       if (row.outside === null) return mapped;
-      return Object.assign(mapped, { obstacle: `A job in the queue '${row.outside}' waits for it. Import that queue too.` });
+      return Object.assign(mapped, { obstacle: `A job in the queue '${row.outside}' depends on it. Import that queue, too.` });
     });
   }
 
-  /** Jobs that wait for others, each after those that it waits for. */
+  /** Jobs with dependencies, each after the jobs that it depends on. */
   async *#blocked(queues: readonly string[]): AsyncIterable<readonly Unit[]> {
     const { name } = this.#schema;
     const { rows } = await this.#client.query<BlockedRow>(
@@ -254,7 +256,7 @@ export class PgBossSource implements ImportSource {
       sorted.add(row);
     };
     for (const row of rows) visit(row, new Set());
-    // A parent that has completed in pg-boss has done its part.
+    // A parent that has completed in pg-boss is no longer a dependency.
     const open = new Map(
       rows.map(({ id, parents }) => [
         id,
@@ -291,7 +293,7 @@ function byQueue(jobs: readonly { id: string }[]): Map<string, string[]> {
   return queues;
 }
 
-/** A string in a statement that takes no parameters. */
+/** Quotes a string for a statement that accepts no parameters. */
 function quoted(text: string): string {
   return `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 }
