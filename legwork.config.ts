@@ -9,7 +9,7 @@ export default defineConfig({
   tasks,
   crontab,
   onStart: async ({ databaseUrl, dataDir, isEmbedded, ...running }) => {
-    // The demo does not run with --tasks or --crontab, nor on your own database unless LEGWORK_DEMO is true.
+    // The demo does not run with --tasks or --crontab, and runs on your own database only if LEGWORK_DEMO is true.
     if (String(running.tasks) !== String(tasks) || running.crontab !== crontab) return undefined;
     const wanted = process.env.LEGWORK_DEMO || String(isEmbedded);
     if (wanted !== "true") return undefined;

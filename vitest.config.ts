@@ -11,13 +11,13 @@ process.env.LEGWORK_TEST_SLOWNESS ??= String(measureSlowness());
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL("node_modules/.cache/legwork", import.meta.url));
 
 const shared = {
-  // Longer than what a test waits for, so that a failure says what did not happen.
+  // Longer than any wait within a test, so that a failure states what did not happen.
   testTimeout: scaled(60_000),
   hookTimeout: scaled(60_000),
   setupFiles: ["test/support/setup.ts"],
-  // A worker process runs many files and keeps the modules that they import, so a file must reset whatever it sets.
+  // A vitest worker process runs many files and keeps their imported modules, so a file must reset everything that it sets.
   isolate: false,
-  // To be removed when five whole runs in a row have passed without it.
+  // Remove this when five complete runs in a row have passed without it.
   retry: process.env.CI === undefined ? 0 : 1,
 };
 
@@ -29,7 +29,7 @@ const resolve = {
 
 export default defineConfig({
   test: {
-    // Each file has its own database. Files wait half of the time, so four of them keep two cores busy.
+    // Each file has its own database. Test files wait half of the time, so four of them keep two cores busy.
     maxWorkers: 4,
     isolate: false,
     sequence: { sequencer: SlowFirst },

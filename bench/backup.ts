@@ -6,7 +6,7 @@ import { createPool } from "../src/db/pool.ts";
 import { runTask } from "./run-task.ts";
 import { benchLog, freshDatabase, withServer } from "./server.ts";
 
-/** The most memory that the worker's process may use in total (MB). */
+/** The maximum memory use of the worker's process (MB). */
 const MEMORY_MB = 150;
 
 /** Measures how long backing up and restoring a gigabyte takes, and how much memory each uses. */

@@ -12,7 +12,7 @@ import { createPool } from "../src/db/pool.ts";
 import { benchLog, enqueue, freshDatabase, median, runWorker, withServer } from "./server.ts";
 
 const CLIENTS = 50;
-/** Each client's subscriptions: the overview, the queues and the newest jobs, which pages also query every few seconds. */
+/** Each client's subscriptions: the overview, the queues and the newest jobs. Pages also query the newest jobs every few seconds. */
 const WATCHED = [
   "subscription { overview { running pending endedPerSecond failedAttemptsPerSecond } }",
   "subscription { queues { queues { name running pending blocked paused later oldest } } }",

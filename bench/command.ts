@@ -10,17 +10,17 @@ import pg from "pg";
 export const HERE = fileURLToPath(new URL("..", import.meta.url));
 export const PEERS = join(HERE, "bench/peers");
 
-/** What a worker saw (bench/peers/measure.mjs): seconds from the first call to the last, and the CPU time of its process until then (s). */
+/** What a worker measured (bench/peers/measure.mjs): the time from the first call to the last (s), and the CPU time of its process until then (s). */
 export interface Measured {
   seconds: number;
-  /** From just before each job was added until its call (ms), for jobs that carry that time. */
+  /** The times from just before a job was added until its task was called (ms), for jobs whose payload has the time at which they were added. */
   latencies: number[];
   cpu: number;
 }
 
 export interface Running {
   readonly pid: number;
-  /** Resolves when the given number of jobs have been called. */
+  /** Resolves when the given number of jobs have run. */
   measured(): Promise<Measured>;
   stop(): Promise<void>;
 }
@@ -46,7 +46,7 @@ export function startLegwork(options: {
   });
 }
 
-/** Starts the worker of a peer, by its script in bench/peers. */
+/** Starts the worker of another system with its script in bench/peers. */
 export function startPeer(program: string, options: { url: string; jobs: number; directory: string; work: string }): Running {
   const { url, jobs, directory, work } = options;
   return start([join(PEERS, `${program}.mjs`), "work", url, work], { jobs, directory, settings: {}, isLogged: false });
@@ -81,7 +81,7 @@ export async function stop(child: ChildProcess): Promise<void> {
   await exited;
 }
 
-/** Writes the task `noop`, as a plain function (folder `plain`) and as a defined task (`defined`). It measures its calls. */
+/** Writes the task `noop`, as a plain function (folder `plain`) and with `defineTask` (folder `defined`). The task records its calls. */
 export async function writeNoop(directory: string): Promise<void> {
   const from = JSON.stringify(join(PEERS, "measure.mjs"));
   for (const [folder, text] of Object.entries({
@@ -94,7 +94,7 @@ export async function writeNoop(directory: string): Promise<void> {
   await symlink(join(HERE, "node_modules"), join(directory, "node_modules"));
 }
 
-/** Leaves a database's tables vacuumed, so that all sides run with the same plans. */
+/** Vacuums a database's tables, so that all sides run with the same query plans. */
 export async function vacuum(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();

@@ -15,7 +15,7 @@ import { benchLog, enqueue, freshDatabase, median, withServer } from "./server.t
 
 const runChild = promisify(execFile);
 
-/** The share of the ratio to graphile-worker that this checkout may lose against the other one. */
+/** The share by which this checkout's ratio to graphile-worker may be lower than the other checkout's ratio. */
 const TOLERANCE = 0.03;
 
 /** The engine alone (`bench/worker.ts`) without and with results, and the whole `legwork worker` command. */
@@ -25,9 +25,9 @@ type Kind = (typeof KINDS)[number];
 const HERE = fileURLToPath(new URL("..", import.meta.url));
 
 /**
- * Compares this checkout with another one, in turn on one server: `npm run bench -- compare ../other`. In each of ten rounds, graphile-worker alone
- * and each kind of both checkouts run the same jobs, each in a separate database. A round's rates are divided by graphile-worker's rate of that
- * round. To run only some kinds, name them after the checkout.
+ * Compares this checkout with another one; both run alternately on one server: `npm run bench -- compare ../other`. In each of ten rounds,
+ * graphile-worker alone and each kind of both checkouts run the same jobs, each in a separate database. A round's rates are divided by
+ * graphile-worker's rate of that round. To run only some kinds, list their names after the checkout.
  */
 export async function run({ short, parameters }: { short: boolean; parameters: readonly string[] }): Promise<void> {
   const [other, ...only] = parameters;
@@ -89,7 +89,7 @@ function report(bare: readonly number[], ratios: ReadonlyMap<string, readonly nu
   for (const kind of KINDS) {
     const [before = [], now = []] = [ratios.get(`${kind} 0`), ratios.get(`${kind} 1`)];
     if (now.length === 0) continue;
-    // Compared within each round, because both ran under the same conditions there.
+    // Compared within each round, because both checkouts ran under the same conditions in it.
     const change = median(now.map((value, round) => value / (before[round] ?? Number.NaN)));
     table.push([
       kind,

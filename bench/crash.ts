@@ -27,7 +27,7 @@ const TASK = `
 const BACKLOG_SECONDS = 3;
 const BACKLOG_JOBS = 10_000;
 
-/** The surviving worker is running jobs and has fetched the same number in advance. These run first. */
+/** The surviving worker is running jobs and has fetched as many in advance. Those run first. */
 const BACKLOG_LIMIT_S = LIMIT_S + 2 * BACKLOG_SECONDS;
 
 const SLOW = `
@@ -40,8 +40,8 @@ const SLOW = `
   });`;
 
 /**
- * Measures how soon a killed worker's job runs elsewhere: two workers, each of which is killed in turn while it runs a job. Then the same with a
- * backlog, where the killed worker runs ten jobs.
+ * Measures how soon a killed worker's job runs elsewhere: two workers take turns at being killed while they run a job. Then the same with a backlog,
+ * where the killed worker runs ten jobs.
  */
 export async function run(options: { short: boolean }): Promise<void> {
   const kills = options.short ? 2 : 20;
@@ -73,7 +73,7 @@ export async function run(options: { short: boolean }): Promise<void> {
       for (let kill = 0; kill < kills; kill++) {
         const id = (await pool.query("select id from graphile_worker.add_job('long')")).rows[0].id;
         const pid = await ask(pool, "the job runs", "select pid as it from runs where job_id = $1", [id]);
-        // At a different moment between two heartbeats each time.
+        // Each time at a different moment between two heartbeats.
         await delay(200 + 50 * kill);
         const victim = workers.get(pid);
         const gone = once(victim as ChildProcess, "exit");

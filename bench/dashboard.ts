@@ -16,11 +16,11 @@ const MOST_PAINT_MS = 1_000;
 const MOST_SCRIPT = 250_000;
 /** The largest share of a core that the open overview may use while the system is busy. */
 const MOST_CPU = 0.1;
-/** Jobs enqueued per second. Each causes two events: it is enqueued, and it ends. */
+/** The number of jobs enqueued per second. Each causes two events: it is enqueued, and it ends. */
 const JOBS_PER_SECOND = 5_000;
 
 /**
- * Measures the cost of the overview for a browser: the time until its first sentence, and the processor time while the system is busy. The busy
+ * Measures the cost of the overview for a browser: the time until its first sentence is shown, and the CPU time while the system is busy. The busy
  * system runs on the same machine.
  */
 export async function run({ short }: { short: boolean }): Promise<void> {
@@ -99,7 +99,7 @@ async function measurePaint(browser: Browser, address: string, times: number): P
   );
 }
 
-/** Measures the processor time of the page's renderer process while jobs are enqueued and end. */
+/** Measures the CPU time of the page's renderer process while jobs are enqueued and run. */
 async function measureCpu(browser: Browser, address: string, pool: Pool, seconds: number): Promise<void> {
   const { page } = await openOverview(browser, address);
   await page.getByRole("region", { name: "Queues, table" }).waitFor();

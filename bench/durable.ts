@@ -11,7 +11,7 @@ import { saveSection } from "./results.ts";
 import { benchLog, freshDatabase, withServer } from "./server.ts";
 import { writeBenchmarks } from "./write-benchmarks.ts";
 
-/** The measured tasks besides `noop`. Each notes its end, so that a rate counts jobs whose last step is done. */
+/** The measured tasks in addition to `noop`. Each records its end, so that a rate counts jobs whose last step is done. */
 const TASKS: Readonly<Record<string, string>> = {
   "one-step": `await step.run("only", () => 1);`,
   "ten-steps": `for (let n = 0; n < 10; n += 1) await step.run("step " + n, () => n);`,
@@ -22,9 +22,9 @@ const TASKS: Readonly<Record<string, string>> = {
 interface Side {
   readonly name: string;
   readonly program?: "dbos";
-  /** Calls of the measured tasks. */
+  /** The number of calls of the measured tasks. */
   readonly calls: number;
-  /** Enqueues all of them. */
+  /** The statement that enqueues all jobs. */
   readonly sql: string;
   readonly besides?: string;
   readonly least?: number;
@@ -76,8 +76,9 @@ function sidesFor(count: number): Side[] {
 }
 
 /**
- * Measures durable steps, signals, invoked jobs, batches and workflows: the tuned `legwork worker` command runs them, beside the same number of jobs
- * without steps, and beside DBOS for a job of ten steps. Ratios are made within a round. Writes the section `durable` of bench/results.json.
+ * Measures durable steps, signals, invoked jobs, batches and workflows: the tuned `legwork worker` command runs them. They are compared with the same
+ * number of jobs without steps, and a job of ten steps also with DBOS. Ratios are computed within a round. Writes the section `durable` of
+ * bench/results.json.
  */
 export async function run({ short, parameters }: { short: boolean; parameters: readonly string[] }): Promise<void> {
   execFileSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], {

@@ -5,10 +5,10 @@ import { startServer } from "../src/server/server.ts";
 import { startWorker } from "../src/worker/worker.ts";
 import { createLogger } from "../src/log.ts";
 
-/** Hides the warnings that worker and server log because they share this process. */
+/** Hides the warnings that the worker and the server log because they share this process. */
 const log = createLogger({ level: "error" });
 
-/** The interval at which the server's list of sessions is read (ms). */
+/** The interval at which the list of database sessions is read (ms). */
 const LOOK_MS = 5;
 
 interface Peaks {
@@ -40,7 +40,7 @@ async function watchSessions(url: string): Promise<Peaks> {
   };
 }
 
-/** Every task holds a connection, and as many clients as the pool has connections query the server. */
+/** Every task holds a connection, and the server is queried by as many clients as its pool has connections. */
 export async function measureConnections(options: {
   url: string;
   pool: Pool;

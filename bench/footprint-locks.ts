@@ -10,7 +10,7 @@ type Row = Record<string, unknown>;
 /** The interval at which the locks are read (ms). */
 const LOOK_MS = 1;
 
-/** Records the locks that `migrate` takes on graphile-worker's relations, and when each is first seen. */
+/** Records the locks that `migrate` takes on graphile-worker's tables, and when each lock is first seen. */
 async function watchLocks(url: string): Promise<{ stop(): Promise<Row[]> }> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();

@@ -9,7 +9,7 @@ import { measureLocks } from "./footprint-locks.ts";
 import { idle, type Side, measureJobs } from "./footprint-jobs.ts";
 import { benchLog, freshDatabase, withServer } from "./server.ts";
 
-/** All sides use the same settings, Legwork's defaults. graphile-worker's own defaults are to fetch and complete each job separately. */
+/** All sides use the same settings, Legwork's defaults. By default, graphile-worker fetches and completes each job separately. */
 const SIDES: readonly Side[] = [
   { name: "graphile-worker alone", legwork: false, runner: "graphile" },
   { name: "graphile-worker, Legwork's schema", legwork: true, runner: "graphile" },
@@ -26,8 +26,9 @@ const TASKS = {
 };
 
 /**
- * Measures what Legwork uses in a database: bytes and transaction ids per job, connections, locks. These are counts, which other load on the machine
- * does not change, next to those of graphile-worker alone in the same run. The tables come from docs/reference/database-footprint.md.
+ * Measures what Legwork uses in a database: bytes and transaction ids per job, connections, locks. These are counts, which do not depend on other
+ * load on the machine. They are shown next to those of graphile-worker alone in the same run. The tables are those of
+ * docs/reference/database-footprint.md.
  */
 export async function run(options: { short: boolean }): Promise<void> {
   const jobs = options.short ? 2_000 : 5_000;
@@ -96,7 +97,7 @@ async function printObjects({ pool }: { pool: Pool }): Promise<void> {
 
 type Row = Record<string, unknown>;
 
-/** Adds to each number its ratio to the first row's. */
+/** Appends to each number its ratio to the number in the first row. */
 function withRatios(rows: readonly Row[]): Row[] {
   const [first = {}] = rows;
   return rows.map((row) =>
@@ -115,7 +116,7 @@ function round(value: number): string {
   return value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(value >= 10 ? 1 : 2);
 }
 
-/** Prints the rows as Markdown, for the document. */
+/** Prints the rows as Markdown, for the documentation. */
 function print(title: string, rows: readonly Row[]): void {
   const columns = Object.keys(rows[0] ?? {});
   const line = (cells: unknown[]): string =>

@@ -12,7 +12,7 @@ import { saveSection } from "./results.ts";
 import { benchLog, freshDatabase, withServer } from "./server.ts";
 import { writeBenchmarks } from "./write-benchmarks.ts";
 
-/** How many jobs of each kind there are. */
+/** The number of jobs of each kind. */
 interface Sizes {
   readonly jobs: number;
   readonly limited: number;
@@ -38,13 +38,13 @@ interface Side {
   readonly name: string;
   readonly program: "legwork" | "graphile-worker";
   readonly jobs: number;
-  /** What there is besides the jobs that are run. The database is made once, and copied for each round. */
+  /** Statements that create the data in addition to the measured jobs. The database is created once, and copied for each round. */
   readonly before?: readonly string[];
-  /** The jobs that are run: an expression for each column of a job_spec that is not null. */
+  /** The measured jobs: an expression for each column of a job_spec that is not null. */
   readonly payload?: string;
   readonly queueName?: string;
   readonly isPooled?: boolean;
-  /** A transaction that saw the tables before the first job stays open until the last. */
+  /** Whether a transaction with a snapshot from before the first job stays open until the last job. */
   readonly isHeld?: boolean;
   /** The side to compare with. */
   readonly besides?: string;
@@ -127,9 +127,9 @@ function addJobs(count: number, columns: Partial<Record<"identifier" | "payload"
 }
 
 /**
- * Measures what grows how: jobs that do nothing are run by the tuned `legwork worker` command, in an empty database and in databases with many
- * waiting, scheduled, paused or finished jobs, with limits and serial keys, and beside a transaction that stays open. Each round runs all of them in
- * turn; ratios are made within a round. Writes the section `growth` of bench/results.json.
+ * Measures how throughput changes as a database grows: the tuned `legwork worker` command runs jobs that do nothing, in an empty database and in
+ * databases with many waiting, scheduled, paused or finished jobs, with limits and serial keys, and during a transaction that stays open. Each round
+ * runs all sides one after the other; ratios are computed within a round. Writes the section `growth` of bench/results.json.
  */
 export async function run({ short, parameters }: { short: boolean; parameters: readonly string[] }): Promise<void> {
   const rounds = Number(parameters[0] ?? (short ? 1 : 3));
@@ -159,7 +159,7 @@ export async function run({ short, parameters }: { short: boolean; parameters: r
   }
 }
 
-/** Makes a database for each different `before`, and returns its name for each side. */
+/** Creates a database for each distinct `before`, and returns its name for each side. */
 async function makeTemplates(serverUrl: string, sides: readonly Side[]): Promise<Map<string, string>> {
   const names = new Map<string, string>();
   const made = new Map<string, string>();
@@ -182,7 +182,7 @@ async function makeTemplates(serverUrl: string, sides: readonly Side[]): Promise
   return names;
 }
 
-/** Returns the jobs per second, from the call of the first job to the call of the last. */
+/** Returns the jobs per second, from the first call to the last. */
 async function measure(side: Side, where: { serverUrl: string; directory: string; template: string }): Promise<number> {
   const { serverUrl, directory, template } = where;
   const url = await freshDatabase(serverUrl, "legwork_growth", template);
@@ -191,7 +191,7 @@ async function measure(side: Side, where: { serverUrl: string; directory: string
   await client.query(
     addJobs(side.jobs, { payload: side.payload ?? "json_build_object('n', n)", queue_name: side.queueName ?? "null" }),
   );
-  // The jobs that are measured come first, whatever else waits.
+  // The measured jobs run before all other waiting jobs.
   if (side.before !== undefined && side.program === "legwork") {
     await client.query(
       "update graphile_worker._private_jobs set priority = -1 where id > (select max(id) from graphile_worker._private_jobs) - $1",

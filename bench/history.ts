@@ -18,8 +18,8 @@ const SIDES = [
 const ENQUEUE_LEAST = 0.95;
 
 /**
- * A short run only detects large regressions, on a machine that also does other work. It is not the measurement: two short runs in a row gave 0.79 and
- * 1.23 for enqueueing.
+ * A short run only detects large regressions, on a machine that also does other work. It is not an accurate measurement: two short runs in a row gave
+ * 0.79 and 1.23 for enqueueing.
  */
 const SHORT_TOLERANCE = 0.3;
 
@@ -73,7 +73,7 @@ function report(runs: number[][], enqueues: number[][], tolerance: number): void
       index === 0 ? "" : least,
     ]);
   }
-  // The three sides with Legwork have the same schema, so their rounds are taken together.
+  // The three sides with Legwork have the same schema, so their rounds are combined.
   const enqueueRatio = median(SIDES.flatMap((side, index) => (side.legwork ? ratios(enqueues, index) : [])));
   if (enqueueRatio < ENQUEUE_LEAST - tolerance) missed += 1;
   console.log(table.toString());

@@ -8,13 +8,13 @@ import { benchLog, enqueue, freshDatabase, median, withServer } from "./server.t
 
 const runChild = promisify(execFile);
 
-/** The places where the empty jobs run. */
+/** Where the empty jobs run. */
 const SIDES = ["worker", "thread", "process"] as const;
 
 /** The lowest rate of isolated jobs in threads (jobs per second). */
 const LEAST_BY_THREADS = 2_000;
 
-/** A short run only detects large regressions, on a machine that also does other work. It is not the measurement. */
+/** A short run only detects large regressions, on a machine that also does other work. It is not an accurate measurement. */
 const SHORT_TOLERANCE = 0.3;
 
 /**

@@ -39,7 +39,7 @@ const SIDES = [
   },
 ] as const satisfies readonly Side[];
 
-/** A short run only detects large regressions, on a machine that also does other work. It is not the measurement. */
+/** A short run only detects large regressions, on a machine that also does other work. It is not an accurate measurement. */
 const SHORT_TOLERANCE = 0.3;
 
 /** Reduces the number of jobs of the largest sides. */

@@ -8,8 +8,8 @@ import { freshDatabase, median, withServer } from "./server.ts";
 const log = createLogger({ level: "fatal" });
 
 /**
- * Measures how long pages take with a long history and many live jobs, as a multiple of the time with a hundredth of both. Both databases exist at
- * the same time and are queried in turn, so that other load on the machine affects both.
+ * Measures how long pages take with a long history and many unfinished jobs, as a multiple of the time with a hundredth of both. Both databases exist
+ * at the same time and are queried alternately, so that other load on the machine affects both.
  */
 export async function run({ short }: { short: boolean }): Promise<void> {
   const [finished, live] = short ? [300_000, 10_000] : [10_000_000, 100_000];
@@ -53,7 +53,7 @@ interface Subject {
 /** A GraphQL query or a REST path. */
 type Question = { query: string } | { path: string };
 
-/** Returns how long the response took (ms). */
+/** Returns the response time (ms). */
 async function ask({ server, tokens, questions }: Subject, tenant: string, label: string): Promise<number> {
   const question = questions.get(label)!;
   const headers = { "content-type": "application/json", authorization: `Bearer ${tokens.get(tenant)}` };
@@ -64,15 +64,15 @@ async function ask({ server, tokens, questions }: Subject, tenant: string, label
       : await fetch(`${server.url}/api/v1${question.path}`, { headers });
   const text = await response.text();
   const took = performance.now() - begin;
-  // For a tenant, a job without a tenant does not exist, but the query takes as long.
+  // For a tenant, a job without a tenant does not exist, but the query takes the same time.
   if ((!response.ok && response.status !== 404) || text.startsWith('{"errors"'))
     throw new Error(`${tenant}: ${label}: ${text.slice(0, 500)}`);
   return took;
 }
 
 /**
- * Writes a history in which one tenant has half of the jobs but none of every second task, another has one in two thousand jobs, and every tenth job
- * has a parent.
+ * Writes a history in which one tenant has half of the jobs but no jobs of every second task, another tenant has one in two thousand jobs, and every
+ * tenth job has a parent.
  */
 async function fill(pool: Pool, jobs: number, live: number): Promise<void> {
   await pool.query(
@@ -107,7 +107,7 @@ async function fill(pool: Pool, jobs: number, live: number): Promise<void> {
       flags => case when i % 2000 = 7 then array['tenant:small'] when i % 2 = 0 then array['tenant:big'] end)`,
     [live],
   );
-  // The marks that a worker would have written every minute.
+  // The id marks that a worker would have written every minute.
   await pool.query(
     `insert into legwork_private.id_marks (at, last_id, settled_before)
     select f.created_at, f.id, f.created_at from legwork_private.finished_jobs f where f.id % 100 = 0`,

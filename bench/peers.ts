@@ -21,12 +21,12 @@ import { ResultTable } from "./result-table.ts";
 import { freshDatabase, median, withServer } from "./server.ts";
 import { writeBenchmarks } from "./write-benchmarks.ts";
 
-/** What is run: how a side is prepared, filled, worked on, and added to. */
+/** One side of the comparison: a system and its configuration. */
 interface Side {
   readonly name: string;
-  /** The script of the peer, or `legwork` for this checkout's own command. */
+  /** The script in bench/peers, or `legwork` for this checkout's own command. */
   readonly program: "graphile-worker" | "pg-boss" | "bullmq" | "legwork";
-  /** Arguments of the worker: tuned or default; for Legwork also the form of the task. */
+  /** The configuration of the worker. For Legwork, `isDefined` selects the form of the task. */
   readonly work: "tuned" | "default";
   readonly isDefined?: boolean;
 }
@@ -47,19 +47,19 @@ const DEFAULTS: readonly Side[] = [
 
 /** The figures of one side in one round. */
 interface Round {
-  /** Jobs per second, between the calls of the first and the last job. */
+  /** The jobs run per second, between the calls of the first and the last job. */
   ran?: number;
-  /** Jobs per second that were added in bulk. */
+  /** The jobs added per second, in bulk. */
   added?: number;
-  /** From the start of adding a job until its call (ms). */
+  /** The time from the start of adding a job until its task is called (ms). */
   p50?: number;
   p99?: number;
 }
 
 /**
- * Measures Legwork's command beside graphile-worker, pg-boss and BullMQ, each in its best documented configuration and with its defaults: jobs that
- * do nothing, adding jobs in bulk, and the time from adding a job to its call in an idle system. The sides run in turn, each in a fresh database on
- * the same server; BullMQ runs on a Redis server with the append-only file, written every second. Writes bench/results.json and
+ * Compares Legwork's command with graphile-worker, pg-boss and BullMQ, each in its best documented configuration and with its defaults: running jobs
+ * that do nothing, adding jobs in bulk, and the time from adding a job to its call in an idle system. The sides run one after the other, each in a
+ * new database on the same server; BullMQ uses a Redis server that writes its append-only file every second. Writes bench/results.json and
  * docs/reference/benchmarks.md. `npm run bench -- peers 3` runs three rounds instead of five.
  */
 export async function run({ short, parameters }: { short: boolean; parameters: readonly string[] }): Promise<void> {
@@ -82,7 +82,7 @@ export async function run({ short, parameters }: { short: boolean; parameters: r
       for (let round = short ? 1 : 0; round <= rounds; round++) {
         const sides = [...TUNED, ...DEFAULTS];
         for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
-          // One job every two seconds by default: that takes too long to measure, and no one runs it so.
+          // By default, pg-boss runs one job every two seconds. That takes too long to measure, and no one runs it like this.
           const isTimed = side.work === "tuned" || side.program !== "pg-boss";
           const figure = {
             ...(isTimed &&
@@ -99,7 +99,7 @@ export async function run({ short, parameters }: { short: boolean; parameters: r
     await rm(directory, { recursive: true, force: true });
   }
   report(figures);
-  // A short run only shows that the benchmark works.
+  // A short run only verifies that the benchmark works.
   if (short) return;
   const inOrder = [...TUNED, ...DEFAULTS].map(({ name }) => [name, figures.get(name) ?? []] as const);
   saveSection("peers", { jobs, rounds: Object.fromEntries(inOrder) });
@@ -117,7 +117,7 @@ class Bench {
     this.#directory = directory;
   }
 
-  /** Makes a database for each system, which the rounds copy. */
+  /** Creates a database for each system, which the rounds copy. */
   async prepare(): Promise<void> {
     for (const program of ["graphile-worker", "pg-boss", "legwork"] as const) {
       const url = await freshDatabase(this.#serverUrl, templateOf(program));
@@ -180,7 +180,7 @@ function scriptOf({ program }: Side): string {
   return program === "legwork" ? "graphile-worker" : program;
 }
 
-/** Starts Debian's Redis with the append-only file, in a directory of its own. */
+/** Starts Debian's Redis with an append-only file, in its own directory. */
 async function startRedis(directory: string): Promise<{ url: string; stop(): Promise<void> }> {
   const port = await freePort();
   const child = spawn(
@@ -189,7 +189,7 @@ async function startRedis(directory: string): Promise<{ url: string; stop(): Pro
     { stdio: "ignore" },
   );
   const failed = once(child, "error").then(() => {
-    throw new Error("There is no redis-server: install it (apt-get install redis-server).");
+    throw new Error("redis-server is not installed. Install it (apt-get install redis-server).");
   });
   await Promise.race([failed, delay(1_000)]);
   return { url: `redis://127.0.0.1:${port}`, stop: () => stop(child) };

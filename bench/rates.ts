@@ -6,16 +6,16 @@ interface Compared {
   readonly name: string;
   /** The side to compare with. */
   readonly besides?: string;
-  /** The lowest ratio that is asked for. */
+  /** The lowest allowed ratio. */
   readonly least?: number;
 }
 
-/** The ratio of each round to the same round of the side that it is compared with; all 1 without one. */
+/** Returns the ratio of each round to the same round of the side that this side is compared with; 1 for a side that is not compared. */
 export function ratiosOf({ name, besides = name }: Compared, rates: ReadonlyMap<string, readonly number[]>): number[] {
   return (rates.get(name) ?? []).map((rate, round) => rate / (rates.get(besides)?.[round] ?? Number.NaN));
 }
 
-/** Prints the rates and ratios. The process exits with 1 if a ratio is below what is asked for, except after a short run. */
+/** Prints the rates and ratios. The process exits with 1 if a ratio is below its minimum, except after a short run. */
 export function reportRates(sides: readonly Compared[], rates: ReadonlyMap<string, readonly number[]>, short: boolean): void {
   const table = new ResultTable({ head: ["", "per second (median)", "ratio (median)", "rounds", "at least"] });
   for (const side of sides) {

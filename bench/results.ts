@@ -17,12 +17,12 @@ export interface PeersSection extends Origin {
   readonly rounds: Record<string, readonly { ran?: number; added?: number; p50?: number; p99?: number }[]>;
 }
 
-/** Rates in jobs per second, one for each round. `besides` is the side that it is compared with. */
+/** Rates in jobs per second, one for each round. `besides` names the side that a side is compared with. */
 export interface RatesSection extends Origin {
   readonly sides: readonly { name: string; besides?: string; least?: number; rates: readonly number[] }[];
 }
 
-/** The sections that the benchmarks have written so far. The documented figures come from here and nowhere else. */
+/** The sections that the benchmarks have written so far. These are the only source of the documented figures. */
 export interface Results {
   peers?: PeersSection;
   growth?: RatesSection;

@@ -27,7 +27,7 @@ const SIDES = [
 ] as const;
 
 /**
- * Measures the cost of retention compared with one statement: for half of a table's rows, which are spread over the whole table, with an index on the
+ * Measures the cost of retention compared with a single statement: for half of a table's rows, spread over the whole table, with an index on the
  * time.
  */
 export async function run(options: { short: boolean }): Promise<void> {

@@ -8,7 +8,7 @@ export interface TaskRun {
   seconds: number;
   // oxlint-disable-next-line typescript/no-explicit-any -- each task has its own result type
   result: any;
-  /** The most memory that the worker's process used before the job, and in total (MB). */
+  /** The peak memory use of the worker's process before the job, and in total (MB). */
   before: number;
   memory: number;
 }

@@ -3,7 +3,7 @@ import { LegworkError } from "../src/errors.ts";
 
 interface Options {
   readonly short: boolean;
-  /** The arguments after the name that are not flags. */
+  /** The arguments after the benchmark's name that are not flags. */
   readonly parameters: readonly string[];
 }
 

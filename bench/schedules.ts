@@ -10,7 +10,7 @@ const SCHEDULES = 10_000;
 const MAX_LATENESS_MS = 1_000;
 const MAX_IDLE_SHARE = 0.01;
 
-/** A short run only detects large regressions, on a machine that also does other work. It is not the measurement. */
+/** A short run only detects large regressions, on a machine that also does other work. It is not an accurate measurement. */
 const SHORT_TOLERANCE = 3;
 
 /**
@@ -80,7 +80,7 @@ async function fireAll(pool: Pool, due: Date): Promise<number[]> {
   return lateness;
 }
 
-/** Returns the cost of one check per second as a share of a core. Its elapsed time counts for server and client together. */
+/** Returns the cost of one check per second as a share of a core. The elapsed time includes the work of both server and client. */
 async function idleShare(pool: Pool, looks: number): Promise<number> {
   const begun = performance.now();
   for (let look = 0; look < looks; look++) {

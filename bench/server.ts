@@ -11,19 +11,19 @@ import { createLogger } from "../src/log.ts";
 export const benchLog = createLogger({ level: "warn" });
 
 /**
- * Calls `work` with the address of a server to create databases on: BENCH_DATABASE_URL if set, else a new embedded Postgres 18 with full durability
+ * Calls `work` with the URL of a server to create databases on: BENCH_DATABASE_URL if set, otherwise a new embedded Postgres 18 with full durability
  * (fsync and synchronous commit are on).
  */
 export async function withServer(work: (serverUrl: string) => Promise<void>): Promise<void> {
   const given = process.env.BENCH_DATABASE_URL;
   if (given) return await work(given);
   const directory = await mkdtemp(join(tmpdir(), "legwork-bench-"));
-  // Root's Postgres runs as another user, who needs access to the directory.
+  // If root starts it, Postgres runs as another user, who needs access to the directory.
   await chmod(directory, 0o755);
   const server = await startEmbeddedPostgres({
     dataDir: join(directory, "data"),
     log: benchLog,
-    // Vacuuming runs between the rounds. Autovacuum would affect one side or the other by chance, by more than the measured difference.
+    // Tables are vacuumed between the rounds. Autovacuum would randomly affect one side or the other, by more than the measured difference.
     settings: { shared_buffers: "1GB", max_wal_size: "16GB", checkpoint_timeout: "1h", autovacuum: "off" },
   });
   try {
@@ -49,7 +49,8 @@ export async function freshDatabase(serverUrl: string, name: string, template = 
 const runChild = promisify(execFile);
 
 /**
- * Enqueues jobs with one call of add_jobs, and returns the jobs per second. Leaves the tables vacuumed, so that both sides run with the same plans.
+ * Enqueues jobs with one call of add_jobs, and returns the jobs per second. Vacuums the tables afterward, so that both sides run with the same query
+ * plans.
  */
 export async function enqueue(url: string, task: string, jobs: number): Promise<number> {
   const client = new pg.Client({ connectionString: url });

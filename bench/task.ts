@@ -4,7 +4,7 @@ import { createPool } from "../src/db/pool.ts";
 import { startWorker } from "../src/worker/worker.ts";
 import { benchLog } from "./server.ts";
 
-// Runs one job of the standard library in a separate process, and prints its duration, its result and the highest memory use (MB).
+// Runs one job of the standard library in a separate process, and prints its duration, its result and its peak memory use (MB).
 const [url = "", task = "", payload = "{}"] = process.argv.slice(2);
 const worker = await startWorker({
   databaseUrl: url,

@@ -5,9 +5,9 @@ import { createPool } from "../src/db/pool.ts";
 import { benchLog, freshDatabase, median, runWorker, withServer } from "./server.ts";
 
 /**
- * Measures the cost of dependencies: a workflow with one step, 1,000 that depend on it and one that depends on them all, compared with the same 1,002
- * jobs without dependencies; and 100,000 jobs of a batch with a callback, compared with 100,000 without. Legwork's worker runs them, one side after
- * the other in each round on the same server. Only the ratios are meaningful.
+ * Measures the cost of dependencies: a workflow with one step, 1,000 steps that depend on it and a last step that depends on all of those, compared
+ * with the same 1,002 jobs without dependencies; and 100,000 jobs of a batch with a callback, compared with 100,000 jobs without a batch. Legwork's
+ * worker runs them, one side after the other in each round on the same server. Only the ratios are meaningful.
  */
 const STEPS = `(select jsonb_agg(step) from (
   select jsonb_build_object('name', 'first', 'task', 'noop') as step
@@ -52,7 +52,7 @@ const SIDES: readonly Side[] = [
   },
 ];
 
-/** A short run only detects large regressions, on a machine that also does other work. It is not the measurement. */
+/** A short run only detects large regressions, on a machine that also does other work. It is not an accurate measurement. */
 const SHORT_TOLERANCE = 0.15;
 
 export async function run(options: { short: boolean }): Promise<void> {

@@ -1,4 +1,5 @@
-// Writes docs/reference/benchmarks.md, its pictures and the README's figures from bench/results.json, so that the documented figures are the measured ones.
+// Writes docs/reference/benchmarks.md, its charts and the README's figures from bench/results.json, so that the documented figures are the measured
+// ones.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { counted } from "../src/wording.ts";
@@ -7,12 +8,12 @@ import { ratiosOf } from "./rates.ts";
 import { type Origin, type PeersSection, type RatesSection, readResults } from "./results.ts";
 import { median } from "./server.ts";
 
-/** Writes the files that `benchmarkFiles` returns. Each benchmark that writes a section calls it. */
+/** Writes the files that `benchmarkFiles` returns. Called by each benchmark that writes a section. */
 export function writeBenchmarks(): void {
   for (const [file, text] of benchmarkFiles()) writeFileSync(join(HERE, file), text);
 }
 
-/** Returns the documents with figures from the sections that have been measured, by their paths. */
+/** Returns the documents with the figures of the sections that have been measured, by path. */
 export function benchmarkFiles(): Map<string, string> {
   const { peers, growth, durable } = readResults();
   const sections = [
@@ -46,10 +47,10 @@ ${sections.join("\n")}`;
   return files;
 }
 
-/** The part of the README that is written here. */
+/** Matches the part of the README that this file writes. */
 const README_PART = /(<!-- benchmarks -->\n)[^]*(<!-- end of benchmarks -->)/;
 
-/** The rows of the README's table, by their names in the results. */
+/** The rows of the README's table, by the names of their sides in the results. */
 const README_ROWS: Readonly<Record<string, string>> = {
   "legwork worker, tuned, defined task": "a task defined with `defineTask` | 24 at a time, a local queue of 500",
   "legwork worker, tuned, plain task": "a plain function | the same",
@@ -72,12 +73,12 @@ An idle Legwork worker starts a job ${started("legwork worker, defaults")} after
 `;
 }
 
-/** One figure of a side, in each round. */
+/** Returns one figure of a side for each round. */
 function figures(section: PeersSection, name: string, figure: "ran" | "added" | "p50" | "p99"): number[] {
   return (section.rounds[name] ?? []).map((round) => round[figure]).filter((value) => value !== undefined);
 }
 
-/** The ratios to graphile-worker, tuned, in each round. */
+/** Returns the ratio to tuned graphile-worker for each round. */
 function toBase(section: PeersSection, name: string): number[] {
   const base = figures(section, "graphile-worker, tuned", "ran");
   return figures(section, name, "ran").map((value, round) => value / (base[round] ?? Number.NaN));
@@ -159,7 +160,7 @@ ${latencies}
 `;
 }
 
-/** Where and when a section was measured, in a sentence. */
+/** Describes in a sentence where and when a section was measured. */
 function when({ measuredOn, machine, versions }: Origin & { rounds?: unknown }): string {
   const { cores, memoryGb, node } = machine;
   const names = Object.entries(versions).map(([name, version]) => `${name} ${version}`);

@@ -1,5 +1,5 @@
-// Finds words and patterns that docs/guides/glossary.md and CONTRIBUTING.md rule out, in prose: comments, strings, JSX text, SQL comments and
-// messages, Markdown.
+// Finds words and patterns in prose that docs/guides/glossary.md and CONTRIBUTING.md rule out: in comments, strings, JSX text, SQL comments and
+// messages, and Markdown.
 //
 //   node scripts/check-words.ts                  every file of the repository
 //   node scripts/check-words.ts sql/definitions  one folder or file
@@ -75,7 +75,7 @@ export interface Found {
   readonly better: string;
 }
 
-/** The text of a file in which everything that is code is blank, so that positions stay the same. */
+/** Returns the text of a file with all code replaced by blanks, so that positions stay the same. */
 export function proseOf(file: string, source: string): string {
   const extension = extname(file);
   if ([".ts", ".tsx", ".js", ".mjs", ".cjs", ".mts", ".cts"].includes(extension)) return proseOfTypeScript(file, source);
@@ -122,7 +122,7 @@ function proseOfMarkdown(source: string): string {
   return source.replaceAll(/^(?<fence>`{3,}|~{3,})[\s\S]*?^\k<fence>[ \t]*$|`[^`\n]+`|\]\([^)\n]+\)/gm, blank);
 }
 
-/** Every pattern that occurs in the prose of a file. */
+/** Returns every match of a pattern in the prose of a file. */
 export function check(file: string, source: string): Found[] {
   const lines = proseOf(file, source).split("\n");
   return lines.flatMap((text, index) =>
@@ -132,7 +132,7 @@ export function check(file: string, source: string): Found[] {
   );
 }
 
-// The patterns themselves, what is generated, and what is drawn.
+// Leaves out the patterns themselves, generated files and drawings.
 const SKIPPED =
   /^(?:scripts\/check-words\.ts|test\/check-words\.test\.ts|test\/snapshots\/|test\/upgrade\/releases\/|package-lock\.json|LICENSE)|\.(?:png|svg|gz|json|ico|woff2?)$/;
 

@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-// node scripts/check.ts types rest: runs check:types and check:rest of package.json at the same time, because the spell checker and what follows it
-// use one core each. Prints the output of those that fail, and exits with 1 if one does.
+// node scripts/check.ts types rest: runs check:types and check:rest of package.json at the same time, because the spell checker and the checks after
+// it each use only one core. Prints the output of scripts that fail, and exits with 1 if one of them fails.
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 

@@ -30,7 +30,7 @@ const MESSAGE = "The dashboard's texts belong in the words.ts file of their feat
 /** Elements for commands, statements and keys, which are not prose. */
 const CODE_ELEMENTS = new Set(["code", "kbd"]);
 
-/** Attributes and properties that hold text for users. */
+/** Attributes and properties that contain text for users. */
 const TEXTS = new Set([
   "absent",
   "alt",

@@ -10,8 +10,8 @@ interface Context {
   report(problem: { node: Node; message: string }): void;
 }
 
-// The layers that each folder and file directly in `src` may import, besides itself. A missing name is an error, so that every new folder is given
-// a layer when it is created.
+// The layers that each folder and file directly in `src` may import, in addition to itself. A missing name is an error, so that every new folder is
+// assigned its layers when it is created.
 const FOUNDATION = [
   "action",
   "bounds",

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
-/** Starts `legwork server` of the package at `bin`, calls `ask` with its address, and stops it. */
+/** Starts `legwork server` of the package at `bin`, calls `ask` with its URL, and stops it. */
 export async function serving(
   bin: string,
   options: { cwd: string; env: NodeJS.ProcessEnv },

@@ -79,7 +79,7 @@ async function take(
   for (const { name, path, text } of shots) {
     await page.goto(httpUrl + path);
     await page.getByRole("heading", { level: 1 }).filter({ hasText: text }).waitFor();
-    // Wait until the data has arrived and the page shows no more gray placeholders.
+    // Wait until the data has arrived and the page no longer shows gray placeholders.
     await page.waitForFunction(() => document.querySelector(".loading") === null);
     await page.waitForLoadState("networkidle").catch(() => undefined);
     await page.screenshot({ path: `${FOLDER}${name}${suffix}.png` });

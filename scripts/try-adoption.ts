@@ -1,7 +1,7 @@
 // Installs the package that would be published into fresh projects of different kinds and tries it there: module systems, compilers, versions of
-// Node, frameworks, transactions, proxies, logins, poolers, TLS and addresses. Run `npm run package` first. Needs the npm registry, and Debian's
-// postgresql-15, pgbouncer and openssl for the checks that name them; a check whose program is missing is shown as "not tried". `--short` takes a
-// sample that needs none of them, `--write` writes docs/reference/compatibility.md.
+// Node, frameworks, transactions, proxies, logins, poolers, TLS and URLs. Run `npm run package` first. Needs the npm registry, and Debian's
+// postgresql-15, pgbouncer and openssl for the checks that name them; a check whose program is missing is shown as "not tried". `--short` runs a
+// sample of checks that needs none of these programs, `--write` writes docs/reference/compatibility.md.
 import { tryFrameworks } from "./adoption/frameworks.ts";
 import { installPackage, removeProjects } from "./adoption/fresh-project.ts";
 import { tryLogins } from "./adoption/logins.ts";

@@ -1,5 +1,6 @@
 // Installs the frameworks of test/adoption/frameworks/package.json and tries the recipes of docs/guides/frameworks.md in them.
-// Run `npm run package` first. Needs access to the npm registry. Names as parameters try only these: `npm run try-frameworks -- express`.
+// Run `npm run package` first. Needs access to the npm registry. To try only some of them, pass their names as parameters: `npm run try-frameworks --
+// express`.
 import { tryFrameworks } from "./adoption/frameworks.ts";
 import { Matrix } from "./adoption/matrix.ts";
 

@@ -1,5 +1,5 @@
 // Installs pg-boss and BullMQ (test/adoption/import/package.json) and imports from the real systems, while their workers run. With --write-fixtures,
-// records what they write, for the tests that run without them. Needs access to the npm registry, and redis-server.
+// records the data that they write, for the tests that run without them. Needs access to the npm registry, and redis-server.
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { startTestDatabase } from "../src/testing.ts";

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { startTestDatabase } from "../src/testing.ts";
 import { serving } from "./serving.ts";
 
-/** The most that `npm install legwork` may add: packages, and megabytes on disk. */
+/** The maximum that `npm install legwork` may add: the number of packages, and megabytes on disk. */
 const MOST_PACKAGES = 120;
 const MOST_MEGABYTES = 60;
 
@@ -19,8 +19,8 @@ const project = await mkdtemp(join(tmpdir(), "legwork-package-"));
 const LEGWORK = join(project, "node_modules/legwork/bin/legwork.js");
 
 /**
- * The environment without Legwork's settings and without the variables that npm sets for the scripts it runs, such as this one, because the project
- * is a different one.
+ * The environment without Legwork's settings and without the variables that npm sets for the scripts that it runs, because they belong to this
+ * project and not to the test project.
  */
 const inherited = Object.entries(process.env).filter(
   ([name]) => !/^(DATABASE_URL$|LEGWORK_|npm_(lifecycle|package|config_local_prefix))/.test(name),
@@ -61,7 +61,7 @@ async function installed(): Promise<{ packages: number; megabytes: number }> {
   return { packages: lines.length - 1, megabytes: Math.round((blocks * 512) / 1024 ** 2) };
 }
 
-/** Starts the project's `legwork server` over a database, calls `ask` with its address, and stops it. */
+/** Starts the project's `legwork server` over a database, calls `ask` with its URL, and stops it. */
 function served(databaseUrl: string, ask: (url: string) => Promise<void>): Promise<void> {
   return serving(LEGWORK, { cwd: project, env: { ...environment, DATABASE_URL: databaseUrl, LEGWORK_LOG_LEVEL: "info" } }, ask);
 }

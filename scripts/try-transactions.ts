@@ -20,7 +20,7 @@ function run(program: string, parameters: readonly string[], more: Record<string
 run("npm", ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--legacy-peer-deps"]);
 rmSync(`${FOLDER}/node_modules/legwork`, { force: true, recursive: true });
 symlinkSync(CHECKOUT, `${FOLDER}/node_modules/legwork`, "dir");
-// Generating a client needs no engine, but the command wants to download one.
+// Generating a client does not need an engine, but the command would download one.
 run("npx", ["prisma", "generate", "--schema", "schema.prisma"], { PRISMA_SCHEMA_ENGINE_BINARY: process.execPath });
 run(`${CHECKOUT}/node_modules/.bin/tsc`, ["-p", "tsconfig.json"]);
 const database = await startTestDatabase();

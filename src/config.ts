@@ -145,7 +145,11 @@ const configSchema = z
     endpoints: endpoints.default({}),
     /** The secrets that requests to endpoints are signed with: `whsec_` followed by at least 24 bytes in base64. List several while rotating them. */
     endpointSecret: z
-      .array(z.string().regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, { error: "expected whsec_ and at least 24 bytes in base64" }))
+      .array(
+        z
+          .string()
+          .regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, { error: "expected whsec_ followed by at least 24 bytes in base64" }),
+      )
       .max(5)
       .default([]),
     /** graphile-worker's crontab. If the file does not exist, there are no crontab schedules. */

@@ -60,7 +60,7 @@ export interface Legwork extends Operations {
    */
   with(client: TransactionClient): Operations;
   /**
-   * Migrates the database to the schema of this version, in a transaction of its own. `createLegwork` has already done so unless `migrate: false` was
+   * Migrates the database to the schema of this version, in its own transaction. `createLegwork` has already done so unless `migrate: false` was
    * given. Any number of processes may call it at once. Returns what it applied, replaced and restored.
    *
    * Throws LW409 when a table could not be locked in time, LW510 when the version of Postgres or of graphile-worker's schema is not supported, LW511
@@ -73,7 +73,7 @@ export interface Legwork extends Operations {
   /** A small connection pool, for your own statements. */
   readonly pool: Pool;
   /**
-   * The events of the worker in this process; without a worker there are none. Events before `createLegwork` returns reach only the `on` of
+   * The events of the worker in this process; without a worker, there are no events. Events before `createLegwork` returns reach only the `on` of
    * middleware.
    *
    * @example

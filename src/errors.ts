@@ -166,7 +166,7 @@ export class RetryAfter extends Error {
   override readonly name = "RetryAfter";
   readonly [RETRY_AT]: When;
 
-  constructor(when: Date | Duration, reason = "The task asked to be retried later.", options?: ErrorOptions) {
+  constructor(when: Date | Duration, reason = "The task requested a later retry.", options?: ErrorOptions) {
     super(reason, options);
     this[RETRY_AT] = toWhen(when);
   }

@@ -20,8 +20,8 @@ let isCapturing = false;
 
 /**
  * Creates the process's log: readable lines on a terminal, JSON lines (ISO timestamps, level names) everywhere else.
- * It goes to stderr, so that stdout carries only a command's output. Writing never blocks the process, however slowly stderr is read.
- * Secrets are hidden wherever they are in a line (`hideSecrets`), including what a task logs.
+ * It goes to stderr, so that stdout carries only a command's output. Writing never blocks the process, no matter how slowly stderr is read. Secrets
+ * are hidden wherever they are in a line (`hideSecrets`), including what a task logs.
  */
 export function createLogger(options: { level: LogLevel; json?: boolean; destination?: StderrDestination }): Logger {
   const { destination = stderr } = options;

@@ -1,8 +1,8 @@
-// Adds jobs one by one, each with the time just before it is added. Prints the seconds that adding took, without the pauses.
+// Adds jobs one by one, each with the time just before it is added in its payload. Prints the seconds that adding took, excluding pauses.
 import { setTimeout as delay } from "node:timers/promises";
 
 /**
- * With BENCH_EVERY (ms), the jobs are added at that pace, with some jitter so that they do not meet a worker's timers.
+ * With BENCH_EVERY (ms), jobs are added at that interval, with some jitter so that they do not coincide with a worker's timers.
  * @param {number} count
  * @param {(payload: { at: string }) => Promise<void>} add
  */

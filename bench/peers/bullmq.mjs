@@ -1,4 +1,4 @@
-// BullMQ: `prepare`, `fill`, `add` or `work`, with the address of a Redis server.
+// BullMQ: `prepare`, `fill`, `add` or `work`, with the URL of a Redis server.
 import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { note } from "./measure.mjs";

@@ -1,12 +1,13 @@
-// What every job of the comparison does, whichever system runs it: it notes when it was called. After the last one, the process writes what it saw to a file.
+// The work of every job in the comparison, in all systems: it records when it was called. After the last job, the process writes its measurements to
+// a file.
 import { renameSync, writeFileSync } from "node:fs";
 
 const count = Number(process.env.BENCH_JOBS);
 const file = process.env.BENCH_OUT;
-/** Nanoseconds on the clock that all processes of the machine share. */
+/** The time in nanoseconds, on the clock that all processes on the machine share. */
 let first;
 let done = 0;
-/** From just before each job was added until its call (ms), for jobs that carry that time. */
+/** The times from just before a job was added until its task was called (ms), for jobs whose payload has the time at which they were added. */
 const latencies = [];
 
 /** @param {{ at?: string }} payload */

@@ -53,15 +53,15 @@ const environmentSchema = z.object({
 export type Provider = z.output<typeof providersSchema>[number];
 
 export interface AssistantConfig {
-  /** In order of preference. */
+  /** The providers in order of preference. */
   providers: readonly Provider[];
-  /** Whether the schedules are enabled; undefined leaves them as they are. */
+  /** Whether to enable or disable the schedules; undefined leaves them as they are. */
   enabled: boolean | undefined;
   health: string;
   rateLimits: string;
   backups: string;
   keepBackups: string;
-  /** The time limit for a provider's answer to a probe (ms). */
+  /** The time limit for a provider's response to a probe (ms). */
   probeTimeout: number;
 }
 

@@ -25,6 +25,6 @@ const child = spawn(execPath, [join(root, "bin/legwork.js"), "up"], {
     ...env,
   },
 });
-// The terminal signals both processes. Legwork lets its jobs finish, and then this process ends.
+// The terminal sends the signal to both processes. Legwork lets its jobs finish, and then this process exits.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
 child.once("exit", (code) => process.exit(code ?? 1));

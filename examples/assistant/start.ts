@@ -23,7 +23,7 @@ export async function startAssistant(
     for (const file of ["sql/001_assistant.sql", "sql/002_sample.sql"]) {
       await client.query(await readFile(new URL(file, import.meta.url), "utf8"));
     }
-    // Without addresses and keys, which stay in the environment.
+    // Leaves out URLs and keys, which stay in the environment.
     const providers = config.providers.map(({ name, quota, period }, priority) => ({ provider: name, priority, quota, period }));
     await client.query(
       `with configured as (
@@ -46,7 +46,7 @@ export async function startAssistant(
       });
       if (level === "critical") await setRetryPolicy(client, { backoff: "exponential", delay: "10s", factor: 2 }, { task });
     }
-    // Its tasks hold little, so a heap of this size is a leak.
+    // These tasks need little memory, so a heap that exceeds this size indicates a leak.
     await setAlertRule(client, "worker_memory", { warning: 100 * 1024 * 1024, critical: 500 * 1024 * 1024 });
     await client.query("commit");
   } finally {

@@ -3,16 +3,16 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export interface StubProvider {
-  /** The address for ASSISTANT_PROVIDERS. */
+  /** The URL for ASSISTANT_PROVIDERS. */
   readonly url: string;
-  /** The received requests with their keys. */
+  /** The received requests with their API keys. */
   readonly asked: { model: string; messages: { content: string }[]; authorization: string | undefined }[];
-  /** The status of future answers. Default: 200, with a completion. */
+  /** The status of future responses. Default: 200, with a completion. */
   status: number;
   stop(): Promise<void>;
 }
 
-/** Starts a server with the part of the OpenAI API that the example uses. Its answers say that they come from a stub. For tests and the demo. */
+/** Starts a server with the part of the OpenAI API that the example uses. Its responses state that they come from a stub. For tests and the demo. */
 export async function startStubProvider(port = 0): Promise<StubProvider> {
   const asked: StubProvider["asked"] = [];
   const stub = { status: 200 };
@@ -22,7 +22,7 @@ export async function startStubProvider(port = 0): Promise<StubProvider> {
     response.setHeader("content-type", "application/json");
     const status = request.method === "POST" && request.url === "/v1/chat/completions" ? stub.status : 404;
     if (status !== 200) {
-      response.writeHead(status).end('{"error": {"message": "The stub does not answer that."}}');
+      response.writeHead(status).end('{"error": {"message": "The stub does not support this request."}}');
       return;
     }
     const body = JSON.parse(text) as StubProvider["asked"][number];

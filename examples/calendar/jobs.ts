@@ -44,7 +44,7 @@ const triggerSchema = z
 /** The input of `POST /jobs/remove` and `jobs remove`: one schedule, or all of the user's. */
 const removeSchema = z.strictObject({ job_id: z.string().min(1).optional() });
 
-/** Parses the input. Throws LW400 that names every invalid field. */
+/** Parses the input. Throws LW400, naming every invalid field. */
 function parsed<T extends z.ZodType>(schema: T, input: unknown): z.output<T> {
   const result = schema.safeParse(input ?? {});
   if (result.success) return result.data;
@@ -63,7 +63,10 @@ async function userOf(client: Queryable, userId: number): Promise<User> {
   return rows[0];
 }
 
-/** Returns the named archive configuration, or the user's only active one. Throws LW403 for one that is not the user's, whether it exists or not. */
+/**
+ * Returns the named archive configuration, or the user's only active one. Throws LW403 for a configuration that does not belong to the user, whether
+ * it exists or not.
+ */
 async function configurationOf(client: Queryable, userId: number, named: number | undefined): Promise<number> {
   const { rows } = await client.query(
     "select id, is_active from calendar.archive_configurations where user_id = $1 and ($2::int is null or id = $2) order by id",
@@ -85,7 +88,7 @@ async function configurationOf(client: Queryable, userId: number, named: number 
   );
 }
 
-/** Returns the name of a user's schedule. There is one per type, so scheduling again replaces it. */
+/** Returns the name of a user's schedule. A user has one schedule per type, so scheduling again replaces it. */
 function scheduleName(userId: number, type: "daily" | "weekly"): string {
   return `${tenantOf(userId)}-${type}`;
 }
@@ -112,7 +115,8 @@ export async function scheduleArchive(client: Queryable, userId: number, request
     timezone: user.timezone,
     payload: { userId, configurationId, days: type === "daily" ? 1 : 7 },
     tenant: tenantOf(userId),
-    // One run replaces all missed runs, and no run starts while another is active. No day is left out: each run continues where the last one ended.
+    // One run replaces all missed runs, and no run starts while another is active. No day is skipped: each run continues where the previous one
+    // ended.
     missed: "one",
     overlap: "skip",
     enabled: true,
@@ -210,7 +214,7 @@ export async function archiveHealth(client: Queryable): Promise<Record<string, u
     [TASK],
   );
   const workers = (await listWorkers(client)).length;
-  // Only this app's task, queue and schedules. Legwork's GET /health/details reports on the machine and the other apps.
+  // Includes only this app's task, queue and schedules. Legwork's GET /health/details also covers the machine and the other apps.
   const ours = (await readHealth(client)).filter(
     ({ scope, name }) =>
       (scope === "task" && name === TASK) || (scope === "queue" && name === "calendar") || name.startsWith("calendar-user-"),

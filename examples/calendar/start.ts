@@ -12,7 +12,7 @@ const environmentSchema = z.object({
 });
 
 export interface Calendar {
-  /** The address of the routes; undefined without CALENDAR_PORT. */
+  /** The base URL of the routes; undefined without CALENDAR_PORT. */
   readonly url: string | undefined;
   stop(): Promise<void>;
 }

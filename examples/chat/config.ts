@@ -2,7 +2,7 @@ import type { RetryPolicy } from "legwork";
 import { z } from "zod";
 
 interface QueueConfig {
-  /** How many of the queue's jobs may run at the same time, over all workers. */
+  /** How many of the queue's jobs may run at the same time, across all workers. */
   concurrency: number;
   retry: RetryPolicy;
 }

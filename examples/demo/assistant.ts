@@ -23,7 +23,7 @@ export async function settings(standIns: StandIns): Promise<Record<string, strin
 export const start = (databaseUrl: string): Promise<void> => startAssistant(databaseUrl);
 
 export const work: readonly Work[] = [
-  // Students' requests: within the hour, the first provider approaches its quota, causes a warning, and the second one takes over.
+  // Students' requests: within an hour, the first provider approaches its quota and causes a warning, and then the second one takes over.
   {
     every: 60,
     needs: ["ASSISTANT_PROVIDERS"],

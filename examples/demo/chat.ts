@@ -95,7 +95,7 @@ export const work: readonly Work[] = [
       return enqueue(client, "chat/notification", payload, { tenant: any(TENANTS), maxAttempts: 3 });
     },
   },
-  // Failures with the same error form a group. They come early, so that the first visit already shows some.
+  // Failures with the same error form a group. They are caused early, so that the dashboard shows some on the first visit.
   {
     every: 240,
     begins: 2,
@@ -111,7 +111,7 @@ export const work: readonly Work[] = [
       }
     },
   },
-  // The partner's server is down for two of every six minutes: attempts fail and are retried.
+  // The partner's server is down for two of every six minutes, so attempts fail and are retried.
   {
     every: 30,
     needs: ["LEGWORK_WEBHOOK_ENDPOINTS", "LEGWORK_WEBHOOK_SECRET"],
@@ -159,7 +159,7 @@ export const work: readonly Work[] = [
         },
       ),
   },
-  // Two jobs for later, of which the second is cancelled.
+  // Two jobs for later; the second is cancelled.
   {
     every: 120,
     needs: ["LEGWORK_SMS_URL"],

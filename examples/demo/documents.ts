@@ -5,7 +5,7 @@ import type { Work } from "./examples.ts";
 
 export const start = (databaseUrl: string): Promise<unknown> => startDocuments(databaseUrl);
 
-/** Replaces the sources' addresses with names that do not exist, because the demo must not send requests to the internet. */
+/** Replaces the sources' URLs with host names that do not exist, because the demo must not send requests to the internet. */
 export async function first(client: Queryable): Promise<void> {
   await client.query(
     "update documents.documents set source_url = 'https://docs.example.invalid/' || id where source_url !~ '[.]invalid/'",
@@ -13,7 +13,7 @@ export async function first(client: Queryable): Promise<void> {
 }
 
 export const work: readonly Work[] = [
-  // Documents are added and expire. The cleanup is run manually, because the demo does not wait for the night.
+  // Adds documents that expire soon. The cleanup is run manually, because the demo does not wait for the nightly schedule.
   {
     every: 45,
     run: (client) =>

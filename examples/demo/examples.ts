@@ -1,13 +1,13 @@
 import type { Queryable } from "legwork";
 import type { StandIns } from "./stand-ins.ts";
 
-/** Recurring activity in an example, as its users would cause it. */
+/** Recurring activity in an example, such as its users would cause. */
 export interface Work {
-  /** How often (s). */
+  /** The interval between runs (s). */
   every: number;
-  /** When it happens first (s after the start). Default: a fraction of `every`. */
+  /** The time of the first run (s after the start). Default: a fraction of `every`. */
   begins?: number;
-  /** Settings that the demo itself must have set, so that it never sends anything to your own servers. */
+  /** The activity runs only if the demo itself has set these settings, so that nothing is ever sent to your own servers. */
   needs?: readonly string[];
   run(client: Queryable): Promise<unknown>;
 }
@@ -18,7 +18,7 @@ export interface Example {
   settings?(standIns: StandIns, dataDir: string): Promise<Record<string, string>> | Record<string, string>;
   /** Creates its tables, sample data and schedules if they are missing. */
   start(databaseUrl: string): Promise<unknown>;
-  /** Runs once, at the first start on a database. Users may undo its changes permanently. */
+  /** Runs once, at the first start on a database, so that users can undo its changes permanently. */
   first?(client: Queryable): Promise<unknown>;
   work?: readonly Work[];
 }

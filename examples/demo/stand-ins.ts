@@ -13,11 +13,11 @@ export interface StandIns {
   readonly smtpUrl: string;
   readonly httpUrl: string;
   readonly webhookSecret: string;
-  /** AI providers. */
+  /** The AI providers. */
   readonly providers: readonly StubProvider[];
   /** A temporary folder, which `stop` removes. */
   readonly folder: string;
-  /** A folder in it with the reports of all examples, because a worker reads reports from a single folder. */
+  /** A subfolder with the reports of all examples, because a worker reads reports from a single folder. */
   readonly reports: string;
   stop(): Promise<void>;
 }

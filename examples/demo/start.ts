@@ -4,7 +4,7 @@ import { Pool } from "pg";
 import { type Example, EXAMPLES, type Work } from "./examples.ts";
 import { startStandIns } from "./stand-ins.ts";
 
-/** While this many jobs are waiting or running, the demo adds none: the operator has stopped everything, or has other work. */
+/** While this many jobs are waiting or running, the demo adds no jobs: the operator has stopped everything, or the system is busy with other jobs. */
 const LIVE_JOBS_LIMIT = 300;
 
 export interface DemoOptions {
@@ -25,7 +25,7 @@ export async function startDemo({ databaseUrl, dataDir, pace = 1 }: DemoOptions)
   for (const [name, load] of Object.entries(EXAMPLES)) {
     const example: Example = await load();
     examples.push([name, example]);
-    // Tasks read settings when they run, examples when they start.
+    // Tasks read settings when they run; examples read them when they start.
     for (const [setting, value] of Object.entries((await example.settings?.(standIns, dataDir)) ?? {})) {
       if (process.env[setting]) continue;
       process.env[setting] = value;
@@ -73,7 +73,7 @@ async function firstStart(pool: Pool, name: string, example: Example): Promise<v
 
 /** Repeats the work at its interval until the signal aborts. */
 async function repeat(pool: Pool, name: string, work: Work, pace: number, signal: AbortSignal): Promise<void> {
-  // Does not keep the process running.
+  // The timer does not keep the process running.
   const pause = (seconds: number): Promise<void> =>
     delay((seconds * 1_000) / pace, undefined, { signal, ref: false }).catch(() => undefined);
   await pause(work.begins ?? 1 + work.every * 0.2 * Math.random());

@@ -34,10 +34,10 @@ const schedule = (fallback: string) =>
       return z.NEVER;
     });
 
-/** An address to probe. It is stored in a schedule, which many users may read, so it must not contain a password. */
+/** A URL to probe. It is stored in a schedule, which many users can read, so it must not contain a password. */
 const url = z
-  .url({ protocol: /^https?$/, error: "expected an http:// or https:// address" })
-  .refine((value) => !/^https?:\/\/[^/?#]*@/i.test(value), "expected an address without credentials");
+  .url({ protocol: /^https?$/, error: "expected an http:// or https:// URL" })
+  .refine((value) => !/^https?:\/\/[^/?#]*@/i.test(value), "expected a URL without credentials");
 
 const environmentSchema = z.object({
   BG_JOBS_ENABLED: flag("true"),
@@ -46,7 +46,7 @@ const environmentSchema = z.object({
   BG_JOBS_REFRESH_SCHEDULE: schedule("0 3 * * 0"),
   BG_JOBS_HEALTH_SCHEDULE: schedule("every 5m"),
   BG_JOBS_TIMEZONE: z.string().min(1).default("UTC"),
-  /** Whether the refresh waits for a cleanup that has completed within the last day. */
+  /** Whether the refresh requires a cleanup that has completed within the last day. */
   BG_JOBS_REFRESH_AFTER_CLEANUP: flag("false"),
   BG_JOBS_MAX_RETRIES: z.coerce.number().int().min(0).max(100).default(3),
   BG_JOBS_RETRY_DELAY: z.string().default("60s"),
@@ -58,14 +58,14 @@ const environmentSchema = z.object({
   CTX7_MAX_CONCURRENT_WORKSPACE_JOBS: whole(3, 10),
   CTX7_REFRESH_BATCH_SIZE: whole(20, 1_000),
   CTX7_REFRESH_THRESHOLD_DAYS: whole(7, 365),
-  /** The address of the vector store, if there is one. */
+  /** The URL of the vector store, if there is one. */
   CTX7_WEAVIATE_URL: url.optional(),
   CTX7_WEAVIATE_KEY: z.string().optional(),
   CTX7_WEAVIATE_CLASS: z
     .string()
     .regex(/^[A-Z]\w*$/, "expected the name of a class such as Document")
     .default("Document"),
-  /** The addresses of other services that the app depends on. */
+  /** The URLs of other services that the app depends on. */
   CTX7_PROBES: list("").pipe(z.array(url)),
   DOCUMENTS_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
 });
@@ -80,7 +80,7 @@ export function documentsConfig(environment: NodeJS.ProcessEnv = process.env): D
   throw new Error(parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}.`).join(" "));
 }
 
-/** Returns the retry policy of the tasks that fetch. */
+/** Returns the retry policy for the tasks that fetch documents. */
 export function retryPolicy(config: DocumentsConfig): RetryPolicy {
   return {
     attempts: config.BG_JOBS_MAX_RETRIES + 1,

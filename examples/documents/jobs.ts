@@ -14,7 +14,7 @@ import {
 } from "legwork/operations";
 import { z } from "zod";
 
-/** Returns the name of a schedule of this app, by which it is distinguished from other schedules in the database. */
+/** Returns the name of one of this app's schedules, which distinguishes it from other schedules in the database. */
 const scheduleName = (jobId: string): string => `documents/${jobId}`;
 
 const jobIdSchema = z.string().regex(/^[\w.-]{1,80}$/, "expected 1 to 80 letters, digits, dots, dashes and underscores");
@@ -62,7 +62,7 @@ export async function showJob(client: Queryable, jobId: string): Promise<Row> {
   return { ...rows[0], executions: executions.rows };
 }
 
-/** Registers a job or replaces the job with that id. Returns the job and whether it is new. */
+/** Creates a job, or replaces the job with that id. Returns the job and whether it is new. */
 export async function registerJob(client: Queryable, jobId: string, request: unknown): Promise<{ job: Row; isNew: boolean }> {
   const id = parsed(jobIdSchema, jobId);
   const { task, payload, cron, every, at, timezone, starts_at, ends_at, max_runs, enabled } = parsed(jobSchema, request);
@@ -123,7 +123,7 @@ type Status = (typeof ORDER)[number];
 
 /**
  * Returns the health of each job by Legwork's alert rules (consecutive failures, failure rate, slow runs), the workers' machines, the last health check,
- * and the overall status: that of the worst job, or unhealthy without a worker.
+ * and the overall status, which is that of the least healthy job, or unhealthy without a worker.
  */
 export async function readJobHealth(client: Queryable): Promise<Row & { status: Status }> {
   const { jobs } = await listJobs(client);

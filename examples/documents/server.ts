@@ -29,7 +29,7 @@ export function createDocumentsServer(pool: Pool): FastifyInstance {
     const found = token === undefined ? undefined : await findToken(pool, token);
     if (found === undefined)
       throw new LegworkError("LW401", "A valid token is required.", { hint: "Create one with `legwork token create`." });
-    // The app's jobs belong to no tenant, so tokens that are confined to a tenant are refused.
+    // The app's jobs belong to no tenant, so tokens that are confined to a tenant are rejected.
     if (found.tenant !== null || found.role === "enqueuer")
       throw new LegworkError("LW403", "This token is not allowed to view these jobs.");
     return await withPrincipal(

@@ -8,7 +8,7 @@ import { type DocumentsConfig, documentsConfig, retryPolicy } from "./config.ts"
 import { createDocumentsServer } from "./server.ts";
 
 export interface Documents {
-  /** The address of the routes; undefined without DOCUMENTS_PORT. */
+  /** The base URL of the routes; undefined without DOCUMENTS_PORT. */
   readonly url: string | undefined;
   stop(): Promise<void>;
 }
@@ -61,7 +61,7 @@ async function makeRules(client: Client, config: DocumentsConfig): Promise<void>
   await limitConcurrency(client, config.BG_JOBS_MAX_CONCURRENT, { queue: "documents" });
   await setRetryPolicy(client, retryPolicy(config), { queue: "documents" });
   await setRetryPolicy(client, retryPolicy(config), { queue: "documents-index" });
-  // A weekly job that fails twice has not run for two weeks, so this alerts earlier than the rule for all tasks.
+  // A weekly job that has failed twice has not succeeded for two weeks, so this rule alerts earlier than the rule for all tasks.
   await setAlertRule(client, "documents_refresh", {
     kind: "consecutive_failures",
     target: "documents/refresh",

@@ -27,7 +27,7 @@ export interface JobRecord {
   progress: { percent: number | null; message: string | null };
 }
 
-/** The answer of routes that start or change a job. */
+/** The response of routes that start or change a job. */
 export interface Accepted {
   job_id: string;
   status: "queued" | "processing" | "cancelled";
@@ -58,7 +58,7 @@ async function assertProject(client: Queryable, userId: string, projectId: strin
   if (found.rows.length === 0) throw new LegworkError("LW404", `Project ${projectId} does not exist.`);
 }
 
-/** Returns the user's projects, without their addresses, which may contain credentials. */
+/** Returns the user's projects without their URLs, which may contain credentials. */
 export async function listProjects(client: Queryable, userId: string): Promise<Record<string, unknown>[]> {
   const { rows } = await client.query(
     `select id, name, task_count, completed_count, progress_percentage::float8 as progress_percentage, found_plan_file as plan_file, commit, processed_at
@@ -69,8 +69,9 @@ export async function listProjects(client: Queryable, userId: string): Promise<R
 }
 
 /**
- * Enqueues a refresh of a project with high priority. Throws LW404 for a project that is not the user's, and LW429 with the time of the next allowed
- * request after five refreshes in five minutes. The database counts within the transaction that enqueues, so concurrent requests cannot exceed the limit.
+ * Enqueues a refresh of a project with high priority. Throws LW404 for a project that does not belong to the user, and LW429 with the time of the
+ * next allowed request after five refreshes in five minutes. The database counts within the transaction that enqueues, so concurrent requests cannot
+ * exceed the limit.
  */
 export async function refreshProject(client: Queryable, { userId, principal }: Caller, projectId: string): Promise<Accepted> {
   await assertProject(client, userId, projectId);
@@ -104,7 +105,7 @@ export async function jobStatus(client: Queryable, userId: string, id: string): 
   return rows[0];
 }
 
-/** Retries a failed job with all its attempts. Throws LW404 if it does not belong to the user, and LW409 if it has not failed. */
+/** Retries a failed job, which gets all its attempts again. Throws LW404 if it does not belong to the user, and LW409 if it has not failed. */
 export async function retryFailedJob(client: Queryable, userId: string, id: string): Promise<Accepted> {
   const { status } = await jobStatus(client, userId, id);
   // The database checks the state again, under the job's lock.
@@ -144,7 +145,7 @@ export async function queueStatus(client: Queryable, userId?: string): Promise<Q
   return rows[0];
 }
 
-/** Returns the health of all users' jobs, without any user's data. If the database does not answer, reports only that. */
+/** Returns the health of all users' jobs, without any user's data. If the database does not respond, reports only that. */
 export async function jobsHealth(client: Queryable): Promise<Record<string, unknown> & { status: string }> {
   try {
     const status = await queueStatus(client);
@@ -161,6 +162,6 @@ export async function jobsHealth(client: Queryable): Promise<Record<string, unkn
       database_connected: true,
     };
   } catch {
-    return { status: "unhealthy", database_connected: false, error: "The database did not answer." };
+    return { status: "unhealthy", database_connected: false, error: "The database did not respond." };
   }
 }

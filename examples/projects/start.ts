@@ -18,7 +18,7 @@ const environmentSchema = z.object({
 });
 
 export interface Projects {
-  /** The address of the routes and the page; undefined without PROJECTS_PORT. */
+  /** The base URL of the routes and the page; undefined without PROJECTS_PORT. */
   readonly url: string | undefined;
   stop(): Promise<void>;
 }

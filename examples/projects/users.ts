@@ -1,7 +1,7 @@
 import { Discard, LegworkError, type Queryable } from "legwork";
 import { findToken, type Principal } from "legwork/operations";
 
-/** Returns the tenant of a user's jobs. On the user's behalf, the database shows and changes only these. */
+/** Returns the tenant of a user's jobs. Transactions on the user's behalf can read and change only these. */
 export function tenantOf(userId: string): string {
   return `projects-user-${userId}`;
 }
@@ -12,7 +12,7 @@ export interface Caller {
   readonly userId: string;
 }
 
-/** Returns the token's owner. Throws LW401 for an invalid token and LW403 for a token that belongs to no user of this app. */
+/** Returns the token's owner. Throws LW401 for an invalid token and LW403 for a token that does not belong to a user of this app. */
 export async function callerOf(client: Queryable, token: string | undefined): Promise<Caller> {
   const found = token === undefined ? undefined : await findToken(client, token);
   if (found === undefined) {

@@ -4,7 +4,7 @@ import pg from "pg";
 import { createPool } from "../../src/db/pool.ts";
 import { createLogger } from "../../src/log.ts";
 
-/** Names with every character that Postgres accepts, above all those that mean something in an address. */
+/** Tries users, passwords and databases whose names contain any character that Postgres accepts, above all characters with a meaning in URLs. */
 export async function tryAddresses(admin: pg.Client, as: (user: string) => string): Promise<void> {
   const odd = fc.string({
     unit: fc.oneof(
@@ -17,7 +17,7 @@ export async function tryAddresses(admin: pg.Client, as: (user: string) => strin
   const usable = odd.filter(
     (text) => text.isWellFormed() && !text.includes("\0") && !text.startsWith("pg_") && Buffer.byteLength(text) < 60,
   );
-  // node-postgres normalizes passwords; Postgres only those without control, private and unassigned characters.
+  // node-postgres normalizes all passwords; Postgres normalizes only passwords without control, private and unassigned characters.
   const secret = usable.filter((text) => text.replace(/\p{Default_Ignorable_Code_Point}/gu, "").normalize("NFKC") === text);
   const log = createLogger({ level: "silent" });
   await fc.assert(

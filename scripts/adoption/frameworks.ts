@@ -13,20 +13,20 @@ import type { Check } from "./matrix.ts";
 
 const QUIETLY = ["--no-audit", "--no-fund", "--ignore-scripts"] as const;
 const CHECKOUT = fileURLToPath(new URL("../..", import.meta.url));
-/** A copy: the frameworks take their settings from the folders above too. */
+/** A copy outside the checkout, because frameworks also read settings from parent folders. */
 const FOLDER = mkdtempSync(join(tmpdir(), "legwork-frameworks-"));
 const LEGWORK = `${FOLDER}/node_modules/legwork/bin/legwork.js`;
 
 interface App {
-  /** The program's parameters, and the folder that it runs in. */
+  /** The program's parameters. `folder` is the folder that it runs in. */
   readonly run: readonly string[];
   readonly folder?: string;
-  /** Where the dashboard is mounted. */
+  /** The path at which the dashboard is mounted. */
   readonly prefix: string;
-  /** Whether it runs jobs itself. */
+  /** Whether the app runs jobs itself. */
   readonly hasWorker: boolean;
   readonly hasWebSockets: boolean;
-  /** Packages to install before, in place of the versions of package.json. */
+  /** Packages to install first, instead of the versions in package.json. */
   readonly install?: readonly string[];
 }
 
@@ -104,7 +104,7 @@ interface Running {
   readonly environment: NodeJS.ProcessEnv;
 }
 
-/** Installs the frameworks and tries the recipes of docs/guides/frameworks.md in them; by default all. */
+/** Installs the frameworks and tries the recipes of docs/guides/frameworks.md in them; by default, all of them. */
 export async function tryFrameworks(check: Check, named: readonly string[] = []): Promise<void> {
   cpSync(fileURLToPath(new URL("../../test/adoption/frameworks", import.meta.url)), FOLDER, {
     recursive: true,
@@ -119,7 +119,7 @@ export async function tryFrameworks(check: Check, named: readonly string[] = [])
 
   const database = await startTestDatabase();
   const pool = new pg.Pool({ connectionString: database.databaseUrl });
-  // The database ends before its last connection has been closed.
+  // The database stops before its last connection has been closed.
   pool.on("error", () => undefined);
   try {
     await pool.query("create table users (id bigint generated always as identity, name text not null check (name <> 'refused'))");
@@ -138,7 +138,7 @@ export async function tryFrameworks(check: Check, named: readonly string[] = [])
 
     for (const [name, app] of Object.entries(APPS)) {
       if (named.length > 0 && !named.some((part) => name.toLowerCase().includes(part))) continue;
-      const what = `${app.hasWorker ? "" : "beside a worker, "}enqueues in a transaction, jobs run, serves the dashboard, stops in order`;
+      const what = `${app.hasWorker ? "" : "next to a worker, "}enqueues in a transaction, jobs run, serves the dashboard, stops in order`;
       await check(name, what, () => tryApp(app, { pool, token, environment }));
     }
   } finally {
@@ -162,7 +162,7 @@ async function tryApp(app: App, { pool, token, environment }: Running): Promise<
     env: { ...environment, PORT: String(port) },
     stdio: "ignore",
   });
-  // A worker in a process of its own, as for Next.js.
+  // A worker in a separate process, as for Next.js.
   const worker = app.hasWorker
     ? undefined
     : spawn(process.execPath, [LEGWORK, "worker", "--tasks", "tasks"], {
@@ -189,7 +189,7 @@ async function tryApp(app: App, { pool, token, environment }: Running): Promise<
     const jobs = async (): Promise<unknown> => (await pool.query("select count(*) from legwork.jobs")).rows[0].count;
     const before = await jobs();
     assert.equal((await post({ name: "refused" })).status, 500);
-    assert.equal(await jobs(), before, "A rolled back request has left a job.");
+    assert.equal(await jobs(), before, "A rolled-back request has left a job behind.");
 
     const page = await fetch(`${url}${app.prefix}/`, { headers: { accept: "text/html" } });
     assert.equal(page.status, 200);
@@ -204,7 +204,7 @@ async function tryApp(app: App, { pool, token, environment }: Running): Promise<
       body: "{}",
     });
     assert.ok(rest.ok, `POST through the mounted server: ${rest.status} ${await rest.text()}`);
-    // A job that is running when the app is told to stop may finish.
+    // A job that is running when the app is stopped may finish.
     const { rows: slow } = await pool.query(`select legwork.enqueue('greet', '{"name": "Eve", "ms": 1500}') as id`);
     const stateOf = async (id: string): Promise<string> =>
       (await pool.query("select state from legwork.jobs where id = $1", [id])).rows[0].state as string;

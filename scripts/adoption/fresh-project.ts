@@ -1,4 +1,4 @@
-// Projects in a temporary folder, outside the checkout, that have the package which would be published.
+// Projects in a temporary folder outside the checkout, with the package that would be published.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -11,7 +11,7 @@ export const CHECKOUT = fileURLToPath(new URL("../..", import.meta.url));
 export const root = await mkdtemp(join(tmpdir(), "legwork-adoption-"));
 await chmod(root, 0o755);
 export const BIN = join(root, "node_modules/legwork/bin/legwork.js");
-/** Settings and npm's variables belong to the project that this script runs in. */
+/** Settings and npm's variables are left out, because they belong to the project that this script runs in. */
 const inherited = Object.entries(process.env).filter(
   ([name]) =>
     !/^(DATABASE_URL$|NODE_(OPTIONS|ENV|PATH|COMPILE_CACHE)$|LEGWORK_|npm_(lifecycle|package|config_local_prefix))/.test(name),
@@ -78,7 +78,7 @@ export async function installPackage(...more: string[]): Promise<string> {
 
 export const removeProjects = (): Promise<void> => rm(root, { recursive: true, force: true });
 
-/** Runs each task once with a worker of this Node, and expects all to complete. */
+/** Runs each task once with a worker on this version of Node, and expects all jobs to complete. */
 export async function runTasks(
   node: string,
   directory: string,

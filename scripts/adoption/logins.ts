@@ -10,7 +10,7 @@ import { tryAddresses } from "./addresses.ts";
 import { BIN, environment, type Result, root, run, runTasks, succeed } from "./fresh-project.ts";
 import { type Check, NotTried } from "./matrix.ts";
 
-/** A server's logins, poolers and addresses. */
+/** Tries logins, poolers and URLs on a server. */
 export async function tryLogins(check: Check, area: string, adminUrl: string): Promise<void> {
   const admin = new pg.Client(adminUrl);
   await admin.connect();
@@ -37,13 +37,13 @@ export async function tryLogins(check: Check, area: string, adminUrl: string): P
       }
       await inside.end();
     });
-    await check(area, "a login in legwork_worker runs jobs with `legwork worker`, and stops when told to", () =>
+    await check(area, "a login in legwork_worker runs jobs with `legwork worker`, and stops when requested", () =>
       runWorker(as("a_worker"), as("plain_owner")),
     );
     await check(area, "a login in legwork_enqueuer enqueues with createLegwork's defaults", async () =>
       assert.equal(
         await succeed(process.execPath, ["enqueue.mjs"], esm, { DATABASE_URL: as("a_enqueuer") }).catch((error: Error) => {
-          // It may not read jobs; the job is there.
+          // This login may not read jobs, but the job exists.
           if (/LW403/.test(error.message)) return "1\n";
           throw error;
         }),

@@ -1,13 +1,13 @@
 import { writeFile } from "node:fs/promises";
 import { toError } from "../../src/errors.ts";
 
-/** Runs a check, prints its outcome and notes it. A failed check does not stop the others. */
+/** Runs a check, and prints and records its outcome. A failed check does not stop the others. */
 export type Check = (area: string, name: string, act: () => Promise<unknown>) => Promise<void>;
 
 /** Thrown by a check whose program is not installed on this machine. */
 export class NotTried extends Error {}
 
-/** What was tried in fresh projects. */
+/** The outcomes of all checks in fresh projects. */
 export class Matrix {
   readonly #results: { area: string; name: string; outcome: "fine" | "not tried" | "wrong"; reason: string }[] = [];
 

@@ -4,19 +4,19 @@ import { BIN, project, run, runTasks, succeed } from "./fresh-project.ts";
 import type { Check } from "./matrix.ts";
 import { ENQUEUE, namesOf, prefixed, REQUIRED, TASKS } from "./task-files.ts";
 
-/** Installs the versions of Node that are tried. Returns their programs by version. */
+/** Installs the versions of Node to try. Returns the paths of their programs by version. */
 export async function installNodes(): Promise<ReadonlyMap<string, string>> {
   const nodes = new Map<string, string>();
   for (const version of ["24", "22", "20"]) {
     const directory = await project(`node-${version}`, { "package.json": "{}" });
-    // Its install script links the program.
+    // The package's install script links the program.
     await succeed("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", `node@${version}`], directory);
     nodes.set(version, join(directory, "node_modules/node/bin/node"));
   }
   return nodes;
 }
 
-/** Tasks and programs that enqueue in projects of both module systems. The project "esm" is used by other checks too. */
+/** Tries tasks, and programs that enqueue, in projects of both module systems. Other checks also use the project "esm". */
 export async function tryModuleSystems(check: Check, databaseUrl: string, nodes: ReadonlyMap<string, string>): Promise<void> {
   const env = { DATABASE_URL: databaseUrl };
   const esm = await project("esm", {

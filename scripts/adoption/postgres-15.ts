@@ -9,7 +9,7 @@ const BINARIES = "/usr/lib/postgresql/15/bin";
 
 export const hasPostgres15 = (): boolean => existsSync(join(BINARIES, "initdb"));
 
-/** Starts Debian's Postgres 15 with TLS by a private CA. */
+/** Starts Debian's Postgres 15 with TLS and a certificate from a private CA. */
 export async function startPostgres15(): Promise<{ url: string; ca: string; stop(): void }> {
   const directory = join(root, "postgres-15");
   await mkdir(directory);

@@ -7,7 +7,7 @@ import type { Check } from "./matrix.ts";
 
 const AT = "/tools/jobs";
 
-/** What a proxy does to the path, and what the server and the proxy must know. */
+/** What a proxy does to the path, and the settings of the server and the proxy for it. */
 const PROXIES: Record<string, { to: string; variables: Record<string, string>; headers?: Record<string, string> }> = {
   "keeps the path": { to: AT, variables: { LEGWORK_PUBLIC_PATH: AT } },
   "removes the path": { to: "", variables: { LEGWORK_PUBLIC_PATH: AT } },
@@ -18,7 +18,7 @@ const PROXIES: Record<string, { to: string; variables: Record<string, string>; h
   },
 };
 
-/** `legwork server` behind a reverse proxy. A mounted server behind one that changes the path is among the frameworks. */
+/** `legwork server` behind a reverse proxy. The checks of frameworks include a mounted server behind a proxy that changes the path. */
 export async function tryProxies(check: Check, databaseUrl: string): Promise<void> {
   await check("Proxies", "the printed command installs the server", () => installServer(databaseUrl));
   for (const [what, { to, variables, headers = {} }] of Object.entries(PROXIES)) {
@@ -51,7 +51,7 @@ async function installServer(databaseUrl: string): Promise<void> {
   await succeed(program, [...parameters, ...QUIETLY]);
 }
 
-/** Starts `legwork server` in a fresh project, calls `ask` with its address, and stops it. */
+/** Starts `legwork server` in a fresh project, calls `ask` with its URL, and stops it. */
 function served(variables: Record<string, string>, ask: (url: string) => Promise<void>): Promise<void> {
   const env = environment({ ...variables, LEGWORK_PORT: "0", LEGWORK_LOG_LEVEL: "info" });
   return serving(BIN, { cwd: join(root, "esm"), env }, ask);

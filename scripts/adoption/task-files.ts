@@ -1,4 +1,4 @@
-// The sources of tasks and of programs that enqueue, for each module system.
+// The source code of tasks and of programs that enqueue, for each module system.
 const TASK = `{ run: async ({ n }) => ({ n, node: process.versions.node }) }`;
 const ESM = `import { defineTask } from "legwork";\nexport default defineTask(${TASK});\n`;
 const CJS = `const { defineTask } = require("legwork");\nmodule.exports = defineTask(${TASK});\n`;
@@ -7,7 +7,7 @@ export default defineTask({ payload: z.object({ n: z.number() }), run: async ({ 
 export const DOUBLE = "export const double = (n: number): number => n * 2;\n";
 const isolated = (source: string, isolate: string): string => source.replace("{ run", `{ isolate: "${isolate}", run`);
 
-/** Task files for each module system, in a project of either type. */
+/** The task files for each module system, in a project of either type. */
 export const TASKS: Record<string, string> = {
   "mts.mts": ESM,
   "mjs.mjs": ESM,

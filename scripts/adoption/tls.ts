@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { BIN, type Result, root, run, runTasks } from "./fresh-project.ts";
 import type { Check } from "./matrix.ts";
 
-/** Connections to a server whose certificate is signed by a private authority. */
+/** Tries connections to a server whose certificate is signed by a private CA. */
 export async function tryTls(check: Check, url: string, ca: string): Promise<void> {
   const esm = join(root, "esm");
   const migrate = (address: string, more = {}): Promise<Result> =>

@@ -5,11 +5,11 @@ import type { Check } from "./matrix.ts";
 import { DOUBLE, TYPED } from "./task-files.ts";
 
 interface Options {
-  /** Whether to try one kind of project only. */
+  /** Whether to try only one kind of project. */
   isShort: boolean;
 }
 
-/** Types and compiled tasks for each kind of module resolution, and TypeScript that Node does not run itself. */
+/** Tries types and compiled tasks for each kind of module resolution, and TypeScript that Node cannot run itself. */
 export async function tryTypeScript(check: Check, databaseUrl: string, { isShort }: Options): Promise<void> {
   const node = process.execPath;
   const source = {

@@ -73,7 +73,7 @@ function options(all: readonly Option[]): string {
 /** Returns the text below a command's options: its examples as shell commands, and the rest. */
 function afterHelp(command: Command): { examples: string; notes: string } {
   let text = "";
-  // The program was created for this page only, so its output need not be restored.
+  // The program was created only for this page, so its output need not be restored.
   command.configureOutput({ writeOut: (part) => (text += part) }).outputHelp();
   const lines = text
     .slice(command.helpInformation().length)

@@ -36,7 +36,7 @@ export function markdownOf({ text, example }: Docstring, language = "ts"): strin
   return [...paragraphs, ...(example === "" ? [] : [fenced(language, example)])].join("\n\n");
 }
 
-/** Returns a signature without the indentation of its place in the source. */
+/** Returns a signature without its indentation in the source. */
 export const signature = (text: string): string =>
   text
     .trim()

@@ -39,7 +39,7 @@ export const fenced = (language: string, text: string): string => `\`\`\`${langu
 const begin = (name: string): string => `<!-- generated: ${name} (npm run docs:reference) -->`;
 const END = "<!-- end of generated -->";
 
-/** Inserts a generated part into a page, between its two markers. Throws if the page has no such markers. */
+/** Inserts a generated part into a page, between its two markers. Throws if the page does not have these markers. */
 export function withGenerated(page: string, name: string, text: string): string {
   const from = page.indexOf(begin(name));
   const to = page.indexOf(END, from);

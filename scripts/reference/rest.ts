@@ -3,7 +3,7 @@ import { code, prose, sentence, table } from "./markdown.ts";
 
 type Schema = Record<string, unknown>;
 
-/** Parameters that many routes have, with the remark that replaces their description. The page explains them once. */
+/** Parameters that many routes share, with the remark that replaces their description. The page explains each of them once. */
 const COMMON = new Map([
   ["cursor", "Paged."],
   ["limit", "Paged."],

@@ -20,12 +20,13 @@ const toBulkAction = rowReader(bulkActionSchema);
 type BulkPreview = Answer<typeof bulkPreviewSchema>;
 const toBulkPreview = rowReader(bulkPreviewSchema);
 
-/** `legwork.bulkActions`: actions on all jobs that match a filter, however many there are. */
+/** `legwork.bulkActions`: actions on all jobs that match a filter, in any number. */
 export interface BulkActions {
   /**
-   * Starts an action on all jobs that match, and returns its id: `retry` or `discard` failed jobs, `rerun` ended ones, `cancel` others or change
-   * their `priority`. Workers and servers carry it out in small transactions, with the rights of the user who started it. Jobs that are created, fail
-   * or end after that are left alone. Throws LW400 for an invalid filter, LW404 for an unknown task or queue, LW409 while 50 are running.
+   * Starts an action on all jobs that match, and returns its id: `retry` or `discard` failed jobs, `rerun` ended jobs, `cancel` unfinished jobs or
+   * change their `priority`. Workers and servers carry it out in small transactions, with the rights of the user who started it. Jobs that are
+   * created, fail or end after that are left alone. Throws LW400 for an invalid filter, LW404 for an unknown task or queue, LW409 while 50 are
+   * running.
    *
    * @example
    * const id = await legwork.bulkActions.start("retry", { task: "notify/email", failedSince: "1h" });

@@ -148,8 +148,8 @@ function linkToSystemDir(dataDir: string, place: string, log: Logger): string {
 }
 
 /**
- * A data directory that was moved keeps its linked cluster. A copied one must not share it with the original:
- * each would treat the other's server as a leftover and stop it. A link that the user created is left alone.
+ * A data directory that was moved keeps its linked cluster. A copied data directory must not share the cluster with the original: each would treat
+ * the other's server as a leftover and stop it. A link that the user created is left alone.
  */
 function adoptLinkedCluster(dataDir: string, place: string, target: string): void {
   const record = join(dirname(target), "data-dir");

@@ -48,7 +48,7 @@ export interface Span {
  * in which it passes the expression to croner:
  *
  * - An expression that names hours (`30 2 * * *`, `0,30 1-5 * * *`) means local times. A local time that is skipped occurs once, at the first
- * moment after the gap. A local time that repeats occurs only the first time.
+ *   moment after the gap. A local time that repeats occurs only the first time.
  * - An expression without hours (`0,30 * * * *`) is a rhythm, which continues through the repeated hour.
  */
 export class CronTimes {
@@ -84,7 +84,10 @@ export class CronTimes {
     return times;
   }
 
-  /** Returns the occurrences after one time and up to another; undefined if there are none. The cost of a long period is proportional to its days. */
+  /**
+   * Returns the occurrences after one time and up to another; undefined if it does not occur in between. The cost of a long period is proportional to
+   * its days.
+   */
   span(after: Date, upto: Date): Span | undefined {
     const listed = this.next(after, MAX_ENUMERATED, upto);
     const [first] = listed;

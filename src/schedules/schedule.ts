@@ -23,8 +23,8 @@ type ScheduledJobOptions = Pick<EnqueueOptions, "tenant" | "priority" | "maxAtte
 
 interface ScheduleRules {
   /**
-   * An IANA time zone; UTC by default. A local time that does not exist occurs once, after the gap; one that repeats occurs the first time. A cron
-   * expression that names no hour continues at the same rhythm when clocks are set back.
+   * An IANA time zone; UTC by default. A local time that does not exist occurs once, after the gap; a local time that repeats occurs only the first
+   * time. A cron expression that names no hour continues at the same rhythm when clocks are set back.
    */
   timezone?: string;
   /** The payload of its jobs; `{}` by default. */

@@ -59,8 +59,8 @@ export interface TestKit {
    */
   runTask(task: string, payload?: unknown, options?: EnqueueOptions): Promise<JobRow>;
   /**
-   * Makes one attempt of an enqueued job, now. Returns the job, however the attempt ended. Throws LW409 if it may not start, LW404 if it does not
-   * exist.
+   * Makes one attempt of an enqueued job, now. Returns the job, regardless of how the attempt ended. Throws LW409 if it may not start, LW404 if it
+   * does not exist.
    */
   runJob(id: string): Promise<JobRow>;
   /**

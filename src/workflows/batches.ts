@@ -16,7 +16,7 @@ export type BatchJob = Omit<
 export interface BatchOptions {
   /** A description, shown in lists. */
   description?: string;
-  /** A job that runs when all jobs of the batch have ended, in whatever state. */
+  /** A job that runs when all jobs of the batch have ended, regardless of their states. */
   callback?: BatchJob;
   tenant?: string;
   /** The correlation id of its jobs; `batch:` and its id by default. */

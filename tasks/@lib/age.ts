@@ -5,7 +5,10 @@ import { asPayload } from "./named-table.ts";
 /** An age in a payload, as a Postgres interval. */
 export const age = z.string().min(1).max(100);
 
-/** Returns the moment before which something is too old, as Postgres writes it. Throws a PayloadError for an age that is not a positive, finite interval. */
+/**
+ * Returns the time before which something is too old, in Postgres's text format. Throws a PayloadError for an age that is not a positive, finite
+ * interval.
+ */
 export async function cutoffOf(sql: SqlTag, field: string, olderThan: string): Promise<{ text: string; milliseconds: number }> {
   const [row] = await asPayload(
     `${field}: '${olderThan}' is not a valid age. Expected an interval such as '30 days'.`,

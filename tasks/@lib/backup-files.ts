@@ -27,7 +27,7 @@ const manifestSchema = z.object({
       bytes: z.int(),
       /** The checksum of the file's contents, decompressed. */
       sha256: z.string(),
-      /** The checksum of the rows, in any order; see `contentsOf`. */
+      /** The checksum of the rows, which does not depend on their order; see `contentsOf`. */
       contents: z.string(),
     }),
   ),
@@ -96,7 +96,7 @@ export async function removeBackup(folder: Folder, directory: string): Promise<v
   await folder.removeTree(directory);
 }
 
-/** Passes bytes through, and counts them and their lines (one per row in COPY's text format) and computes their SHA-256. */
+/** Passes bytes through, counts the bytes and their lines (one per row in COPY's text format), and computes their SHA-256. */
 export class Meter extends Transform {
   bytes = 0;
   lines = 0;

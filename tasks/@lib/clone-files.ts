@@ -7,12 +7,12 @@ const FILE_LIMIT = 20_000;
 /** The maximum size of a file that is read (bytes). Parsing a file blocks the worker until it is finished. */
 export const READ_LIMIT_BYTES = 256 * 1024;
 
-/** Directories with third-party code. */
+/** Directories that usually contain third-party code. */
 const SKIPPED = new Set([".git", "node_modules", "vendor", "third_party", "bower_components", "Pods"]);
 
 /**
- * Returns the paths of a clone's regular files, relative to the clone, those nearest to the top first. Links are neither listed
- * nor followed. Files beyond the limit are left out.
+ * Returns the paths of a clone's regular files, relative to the clone, those closest to the root first. Links are neither listed nor followed. Files
+ * beyond the limit are left out.
  */
 export async function listFiles(directory: string, signal: AbortSignal): Promise<string[]> {
   const files: string[] = [];
@@ -41,7 +41,7 @@ export async function readText(directory: string, path: string): Promise<string 
     const { size } = await lstat(join(directory, path));
     return size > READ_LIMIT_BYTES ? undefined : await readFile(join(directory, path), "utf8");
   } catch {
-    // Files whose names are not UTF-8 cannot be opened by the names that are listed.
+    // A file whose name is not UTF-8 cannot be opened by its listed name.
     return undefined;
   }
 }

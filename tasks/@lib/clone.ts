@@ -13,7 +13,7 @@ import { decoded, parseRepositoryUrl, type Protocol, shownOf, type Repository } 
 /** How often the size of a growing clone is measured (ms). */
 const SIZE_LOOK_MS = 200;
 
-/** A clone older than this was left by a killed worker, since no job uses a clone for that long (ms). */
+/** A clone older than this (ms) was left behind by a killed worker, because no job uses a clone for that long. */
 const ABANDONED_AFTER_MS = 60 * 60_000;
 
 const DIRECTORY_PREFIX = "legwork-clone-";
@@ -30,16 +30,16 @@ export interface Clone {
 
 export interface CloneOptions {
   readonly signal: AbortSignal;
-  /** The allowed protocols of addresses. */
+  /** The allowed protocols of repository addresses. */
   readonly protocols: readonly Protocol[];
   /**
-   * Whether git may connect only to public addresses and those in LEGWORK_ALLOWED_ADDRESSES. git then connects to exactly the
-   * address that was checked (git 2.37 or newer), follows no redirects and uses no proxy.
+   * Whether git may connect only to public addresses and those in LEGWORK_ALLOWED_ADDRESSES. git then connects to exactly the IP address that was
+   * checked (git 2.37 or newer), follows no redirects and uses no proxy.
    */
   readonly guarded: boolean;
   /** The time limit for cloning (ms). */
   readonly timeLimit: number;
-  /** The largest size of repository and files together (bytes). Measured five times a second, so it can be exceeded briefly. */
+  /** The largest size of repository and files together (bytes). The size is measured five times a second, so the limit can be exceeded briefly. */
   readonly maxBytes: number;
 }
 
@@ -47,9 +47,9 @@ export interface CloneOptions {
  * Clones the newest commit of a repository, does the work and always removes the clone, even if cloning or the work fails.
  *
  * Nothing from the repository is ever run: no hooks, no filters, no submodules. Symbolic links become plain files, and neither
- * the machine's nor the user's git configuration is read. Credentials in the address are passed to git in a file, so they do not
- * appear in process lists, errors or the clone. When the signal aborts, git is killed and its files are removed before this
- * rejects. Throws a PayloadError for an address that is invalid or not allowed, and an Error with the address if git cannot clone it.
+ * the machine's nor the user's git configuration is read. Credentials in the repository address are passed to git in a file, so they do not appear in
+ * process lists, errors or the clone. When the signal aborts, git is killed and its files are removed before this rejects. Throws a PayloadError for
+ * a repository address that is invalid or not allowed, and an Error with the address if git cannot clone it.
  */
 export async function withClone<T>(address: string, options: CloneOptions, work: (clone: Clone) => Promise<T>): Promise<T> {
   const { signal, protocols } = options;
@@ -130,7 +130,7 @@ interface Route {
   ssh: string;
 }
 
-/** Resolves the host to addresses, checks that they are allowed, and makes git connect to the first. */
+/** Resolves the host to IP addresses, checks that they are allowed, and makes git connect to the first. */
 async function checkedRoute({ protocol, url, path }: Repository): Promise<Route> {
   if (path !== undefined) return { settings: [], ssh: "" };
   const { host, port } = hostOf(url, protocol);
@@ -160,8 +160,8 @@ interface Git {
 }
 
 /**
- * Returns a Git runner with its own configuration file. Only a file also configures the other end of a local clone, which ignores settings
- * from the environment and would refuse a repository that belongs to another user.
+ * Returns a Git runner with its own configuration file. Only a file also configures the other end of a local clone, which ignores settings from the
+ * environment and would reject a repository that belongs to another user.
  */
 async function isolatedGit(repository: Repository, home: string, options: CloneOptions, route: Route): Promise<Git> {
   const config = join(home, "gitconfig");
@@ -204,7 +204,7 @@ async function isolatedGit(repository: Repository, home: string, options: CloneO
     GIT_ATTR_NOSYSTEM: "1",
     GIT_ALLOW_PROTOCOL: repository.protocol,
     GIT_TERMINAL_PROMPT: "0",
-    // No prompts, neither for a password nor for trusting a host.
+    // git must not prompt for a password or for trusting a host.
     GIT_SSH_COMMAND: `ssh -o BatchMode=yes -o ConnectTimeout=15${route.ssh}`,
   };
   await mkdir(join(home, "work"));
@@ -229,8 +229,8 @@ interface RunOptions {
 }
 
 /**
- * Runs git and resolves to its output. Rejects only after git has ended. No library is used, because git starts other processes
- * (ssh, git-remote-https, index-pack) that must end with it: it gets a process group, which is killed as a whole.
+ * Runs git and resolves to its output. Rejects only after git has ended. No library is used, because git starts other processes (ssh,
+ * git-remote-https, index-pack) that must end with git. git therefore gets its own process group, which is killed as a whole.
  */
 async function runGit(
   parameters: readonly string[],
@@ -242,10 +242,10 @@ async function runGit(
   const child = spawn("git", parameters, { cwd, env: environment, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   const kill = (): void => {
     try {
-      // Killed without a chance to finish, because the clone is removed anyway.
+      // SIGKILL, because the clone is removed anyway.
       if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
     } catch {
-      // It has just ended on its own.
+      // git has just exited on its own.
     }
   };
   ended.addEventListener("abort", kill);

@@ -4,7 +4,7 @@ import type { Sql } from "legwork";
 import type { PoolClient } from "pg";
 import { from, to } from "pg-copy-streams";
 
-/** Sets the transaction's formats so that the same rows give the same text, whatever the server's and the role's defaults are. */
+/** Sets the transaction's formats so that the same rows give the same text, regardless of the server's and the role's defaults. */
 export async function setPortableText(client: PoolClient): Promise<void> {
   await client.query(`
     set local datestyle = 'ISO, MDY'; set local intervalstyle = 'postgres'; set local timezone = 'UTC'; set local bytea_output = 'hex';
@@ -14,7 +14,7 @@ export async function setPortableText(client: PoolClient): Promise<void> {
 
 /**
  * Returns the number of rows and a checksum that does not depend on their order: the sum of the first 60 bits of each row's MD5.
- * Copied rows have the same checksum. It detects mistakes, not rows that were forged to match.
+ * Copied rows have the same checksum. The checksum detects mistakes, not deliberately forged rows.
  */
 export async function contentsOf(
   client: PoolClient,
@@ -81,7 +81,7 @@ export async function copyIn(
   }
 }
 
-/** When the signal aborts, cancels the connection's current statement through another connection, because it may be waiting for a lock. */
+/** When the signal aborts, cancels the connection's current statement, which may be waiting for a lock, through another connection. */
 async function cancelOnAbort(
   sql: Sql,
   signal: AbortSignal,

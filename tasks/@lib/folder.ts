@@ -8,7 +8,7 @@ import { requiredSetting } from "./settings.ts";
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK } = constants;
 
-/** The path under which Linux makes open directories reachable, even if their own paths change. */
+/** The path through which Linux gives access to open directories, even if their own paths change. */
 const DESCRIPTORS = "/proc/self/fd";
 
 /** A folder's path in a payload. */
@@ -34,9 +34,9 @@ interface Entry {
 }
 
 /**
- * An open folder and its contents. Files are addressed by their names only, through the open folder. Replacing a part of its path
- * with a symbolic link meanwhile therefore redirects nothing. Only Linux offers this; elsewhere, the path is checked once, when
- * the folder is opened. Links in the folder are never followed.
+ * An open folder and its contents. Files are accessed by name through the open folder. If a part of the folder's path is replaced with a symbolic
+ * link meanwhile, accesses are therefore not redirected. Only Linux supports this; elsewhere, the path is checked once, when the folder is opened.
+ * Links in the folder are never followed.
  */
 export class Folder implements AsyncDisposable {
   private readonly handle: FileHandle;
@@ -51,9 +51,8 @@ export class Folder implements AsyncDisposable {
   }
 
   /**
-   * Opens a folder that LEGWORK_ALLOWED_FOLDERS allows: one of the list, or a subfolder. With `create`, creates missing folders.
-   * Throws a Discard if that setting is missing, and a PayloadError that names the field for any other folder or if the path
-   * contains a symbolic link.
+   * Opens a folder that LEGWORK_ALLOWED_FOLDERS allows: one of the listed folders, or a subfolder. With `create`, creates missing folders. Throws a
+   * Discard if that setting is missing, and a PayloadError that names the field for any other folder or if the path contains a symbolic link.
    */
   static async open(field: string, path: string, options: { create?: boolean } = {}): Promise<Folder> {
     const roots = requiredSetting("LEGWORK_ALLOWED_FOLDERS", "No folder is allowed");
@@ -122,7 +121,7 @@ export class Folder implements AsyncDisposable {
     return entries;
   }
 
-  /** Yields the entries one by one, so that a folder may have millions of files. Entries that are removed meanwhile may still be included. */
+  /** Yields the entries one by one, so that a folder can have millions of files. Entries that are removed meanwhile may still be included. */
   async *eachEntry(): AsyncGenerator<Entry> {
     for await (const entry of await opendir(join(this.base, "."))) {
       yield { name: entry.name, isFolder: entry.isDirectory(), isFile: entry.isFile() };
@@ -134,7 +133,7 @@ export class Folder implements AsyncDisposable {
     return await lstat(this.inside(name)).catch(ignore("ENOENT"));
   }
 
-  /** Opens a file for reading. Throws for a link. Does not wait for the other end of a pipe. */
+  /** Opens a file for reading. Throws for a symbolic link. Does not wait for the other end of a named pipe. */
   async openFile(name: string): Promise<FileHandle> {
     return await open(this.inside(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   }

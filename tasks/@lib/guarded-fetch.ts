@@ -21,31 +21,31 @@ export interface GuardedOptions {
   method?: "GET" | "POST" | "DELETE";
   headers?: Record<string, string>;
   body?: string | Uint8Array;
-  /** Aborts the request and reading its answer. */
+  /** Aborts the request and the reading of the response. */
   signal: AbortSignal;
-  /** How many redirects to follow. Default: none; the answer is then the redirect. */
+  /** How many redirects to follow. Default: none; the response is then the redirect itself. */
   redirects?: number;
-  /** Whether the address comes from the operator's configuration. It may then lead anywhere. */
+  /** Whether the URL comes from the operator's configuration. Such a URL may lead to any address. */
   trusted?: boolean;
 }
 
 export interface Answer extends AsyncDisposable {
   readonly status: number;
   readonly headers: { get(name: string): string | null };
-  /** The final address, after redirects. */
+  /** The final URL, after redirects. */
   readonly url: URL;
   /** Yields the body, decompressed. Throws if it is larger than `most` bytes. */
   chunks(most: number): AsyncGenerator<Uint8Array>;
 }
 
 /**
- * Sends a request to an HTTP address from untrusted data. Allows only public addresses and those in LEGWORK_ALLOWED_ADDRESSES: not
- * this machine, private or link-local networks, or a cloud's metadata service. Connects to exactly the address that was checked,
- * even if the name resolves differently the next time, and checks every redirect in the same way. Credentials in the address are
- * sent to its own origin only. No proxy is used. Throws a PayloadError for a refused address. The caller must dispose of the answer.
+ * Sends a request to an HTTP URL from untrusted data. Allows only public addresses and those in LEGWORK_ALLOWED_ADDRESSES: not this machine, private
+ * or link-local networks, or a cloud's metadata service. Connects to exactly the IP address that was checked, even if the name later resolves to
+ * another one, and checks every redirect in the same way. Credentials in the URL are sent only to its own origin. No proxy is used. Throws a
+ * PayloadError for an address that is not allowed. The caller must dispose of the response.
  */
 export async function guardedFetch(address: string, options: GuardedOptions): Promise<Answer> {
-  // Loaded when the first job needs it.
+  // Loaded only when the first job needs it.
   const { Agent, fetch } = await import("undici");
   const agent = new Agent({
     connect: options.trusted === true ? {} : { lookup: checkedLookup },
@@ -89,9 +89,7 @@ export async function guardedFetch(address: string, options: GuardedOptions): Pr
         throw new PayloadError(`${shown(url)} was redirected too often: at most ${options.redirects} are allowed.`);
       const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
       if (next?.protocol !== "https:" && (next?.protocol !== "http:" || url.protocol === "https:")) {
-        throw new PayloadError(
-          `${shown(url)} redirects to an address that is not followed, with the protocol ${next?.protocol ?? "none"}.`,
-        );
+        throw new PayloadError(`${shown(url)} redirects to a URL whose protocol is not allowed: ${next?.protocol ?? "none"}.`);
       }
       if (response.status === 303 || (response.status < 303 && method === "POST")) {
         method = "GET";
@@ -101,12 +99,12 @@ export async function guardedFetch(address: string, options: GuardedOptions): Pr
     }
   } catch (error) {
     await agent.destroy();
-    // The error of fetch says only "fetch failed"; the reason is its cause.
+    // The error from fetch says only "fetch failed"; the reason is in its cause.
     throw error instanceof TypeError && error.cause instanceof Error ? reasonOf(error.cause) : error;
   }
 }
 
-/** Returns the error behind a failed fetch: the first one if several addresses were tried, because their aggregate has no message. */
+/** Returns the error behind a failed fetch: the first error if several addresses were tried, because the aggregate error has no message. */
 function reasonOf(cause: Error): Error {
   if (cause instanceof AggregateError && cause.message === "") {
     const first = cause.errors[0] as unknown;
@@ -120,7 +118,7 @@ async function* chunksOf(body: AsyncIterable<unknown> | null, most: number): Asy
   for await (const chunk of body ?? []) {
     const part = chunk as Uint8Array;
     bytes += part.length;
-    if (bytes > most) throw new PayloadError(`The answer is larger than ${most} bytes.`);
+    if (bytes > most) throw new PayloadError(`The response is larger than ${most} bytes.`);
     yield part;
   }
 }
@@ -131,12 +129,12 @@ export function assertAllowed(hostname: string): void {
   if (isIP(host) !== 0 && !isAllowed(host, host)) throw refusal(host, host);
 }
 
-/** An address without user name and password, for payloads, because the history shows them. */
+/** A URL without user name and password, for payloads, because the history shows payloads. */
 export const plainAddress = z
-  .url({ protocol: /^https?$/, error: "expected an http:// or https:// address" })
+  .url({ protocol: /^https?$/, error: "expected an http:// or https:// URL" })
   .max(2_000)
   .refine((address) => new URL(address).username === "" && new URL(address).password === "", {
-    error: "expected an address without user name and password: the history shows payloads",
+    error: "expected a URL without user name and password: the history shows payloads",
   });
 
 /** Resolves a name to addresses. Rejects unless all of them are allowed. */
@@ -198,12 +196,12 @@ function basic({ username, password }: URL): string {
   return `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64")}`;
 }
 
-/** Returns an address for messages, without credentials and query. */
+/** Returns a URL for messages, without credentials and query. */
 export function shown(url: URL): string {
   return `${url.protocol}//${url.host}${url.pathname}`;
 }
 
-/** Returns when to retry, from the answer's Retry-After header: at most a day ahead. */
+/** Returns when to retry, from the response's Retry-After header: at most a day ahead. */
 export function retryAfter(answer: Answer): Date | undefined {
   const header = answer.headers.get("retry-after");
   if (header === null) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Does the work and removes the secrets from any error that it throws. Libraries and servers repeat their input: an SMTP error
- * contains the user name, an HTTP error the whole address. The error's cause is dropped, with everything attached to it.
+ * Does the work and removes the secrets from any error that the work throws. Libraries and servers repeat their input: an SMTP error contains the
+ * user name, an HTTP error the whole URL. The error's cause is dropped, with everything attached to it.
  */
 export async function hidingSecrets<T>(secrets: readonly (string | undefined)[], work: () => Promise<T>): Promise<T> {
   try {
@@ -41,7 +41,7 @@ function spellings(secret: string | undefined): string[] {
   return [...new Set(all)];
 }
 
-/** Returns the secret parts of an address: user name, password and query, alone and within the address. */
+/** Returns the secret parts of a URL: user name, password and query, each by itself, and the whole URL. */
 export function secretsOf(address: string): string[] {
   const { username, password, search, href } = new URL(address);
   return [password, username, search, href, address].filter((part) => part !== "");

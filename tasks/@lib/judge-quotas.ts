@@ -16,15 +16,15 @@ export interface Judged extends Quota {
 }
 
 /**
- * Determines the state of every provider and the active one of each service: the first below `switchAt`; if all are above, the
- * first that is not blocked; if all are blocked, none. The first provider therefore becomes active again as soon as its period resets.
+ * Determines the state of every provider and the active provider of each service: the first provider below `switchAt`; if all are above it, the first
+ * that is not blocked; if all are blocked, no provider. The first provider therefore becomes active again as soon as its period resets.
  */
 export function judge(
   quotas: readonly Quota[],
   { warnAt, switchAt, blockAt }: { warnAt: number; switchAt: number; blockAt: number },
 ): Judged[] {
   const judged = quotas.map((quota): Judged => {
-    // A quota of zero is always used up.
+    // A quota of zero is always exhausted.
     const share = quota.quota > 0 ? (100 * quota.used) / quota.quota : 100;
     const state = share >= blockAt ? "blocked" : share >= switchAt ? "switched" : share >= warnAt ? "warning" : "ok";
     return { ...quota, percent: Math.round(share * 100) / 100, state, active: false };

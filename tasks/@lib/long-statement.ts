@@ -4,7 +4,7 @@ import type { Sql } from "legwork";
 /** Runs a long statement that is not allowed in a transaction. Cancels it in the database when the signal aborts. */
 export async function longStatement(sql: Sql, signal: AbortSignal, text: string): Promise<void> {
   signal.throwIfAborted();
-  // The pool does not reveal which connection it uses, so the statement is found by its mark.
+  // The pool does not reveal which connection it uses, so the statement is identified by a marker.
   const mark = `/* legwork ${randomUUID()} */`;
   const cancel = (): void => {
     sql`

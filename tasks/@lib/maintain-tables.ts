@@ -7,7 +7,7 @@ export const maintainedTables = z
   .array(tableName)
   .min(1)
   .max(100)
-  .describe("The tables, as written in SQL, processed one after the other. Partitions are part of their table.");
+  .describe("The names of the tables, as written in SQL. Tables are processed one after the other, including their partitions.");
 
 const size = z.strictObject({
   tableBytes: z.int().describe("The size of the table with TOAST, without indexes."),
@@ -37,7 +37,7 @@ async function sizeOf(sql: Sql, table: NamedTable): Promise<Size> {
 
 /** Throws a PayloadError for a table that the worker's role may not maintain. Postgres itself would skip the table with a warning. */
 export async function assertMaintainable(sql: Sql, table: NamedTable): Promise<void> {
-  // The maintain privilege exists since Postgres 17; older versions reject the word.
+  // The privilege maintain was added in Postgres 17; older versions reject the word.
   const [version] = await sql<{ since17: boolean }>`select current_setting('server_version_num')::int >= 170000 as since17`;
   const privilege = version?.since17 === true ? "or has_table_privilege(c.oid, 'maintain')" : "";
   const [row] = await sql.query<{ may: boolean }>(

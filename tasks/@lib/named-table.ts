@@ -19,7 +19,7 @@ export const columnName = z.string().min(1).max(63);
 export interface Column {
   readonly name: string;
   readonly quoted: string;
-  /** As written in SQL. */
+  /** The name, as written in SQL. */
   readonly type: string;
   readonly notNull: boolean;
   readonly generated: boolean;
@@ -32,7 +32,7 @@ export interface NamedTable {
   readonly name: string;
   /** schema.name, for messages. */
   readonly full: string;
-  /** Quoted for statements. */
+  /** The quoted name, for statements. */
   readonly quoted: string;
   readonly partitioned: boolean;
   readonly columns: ReadonlyMap<string, Column>;
@@ -46,7 +46,7 @@ interface CatalogRow {
   columns: { name: string; type: string; notNull: boolean; generated: boolean }[];
 }
 
-/** The job that names the table: a tenant's job may name fewer tables. */
+/** The job that names the table. A tenant's job may use fewer tables. */
 export interface Asker {
   readonly sql: Sql;
   readonly job: Pick<RunningJob, "tenant">;
@@ -54,8 +54,8 @@ export interface Asker {
 
 /**
  * Looks up the table that a payload names. Names in statements come from the catalog, never from the payload. Throws a PayloadError
- * that names the field if the table does not exist, belongs to the system or is not in LEGWORK_ALLOWED_TABLES. Without that setting,
- * every other table that the worker's role can use is allowed, but no table to a tenant's job.
+ * that names the field if the table does not exist, belongs to the system or is not in LEGWORK_ALLOWED_TABLES. Without that setting, every other
+ * table that the worker's role can use is allowed, but a tenant's job may not use any table.
  */
 export async function namedTable(asker: Asker, field: string, text: string): Promise<NamedTable> {
   return await namedRelation(asker, field, text, { kinds: ["r", "p"], what: "table" });
@@ -96,7 +96,7 @@ async function namedRelation(
   const full = `${row.schema}.${row.name}`;
   if (row.schema.startsWith("pg_") || SYSTEM_SCHEMAS.has(row.schema)) {
     throw new PayloadError(`${field}: '${full}' belongs to the system and cannot be used by a job.`, {
-      hint: "For how long Legwork keeps its own history is set by history_retention in legwork.settings.",
+      hint: "The setting history_retention in legwork.settings determines how long Legwork keeps its own history.",
     });
   }
   if (!kinds.includes(row.kind)) throw new PayloadError(`${field}: '${full}' is not a ${what}.`);
@@ -152,7 +152,7 @@ export function momentColumn(table: NamedTable, field: string, name: string): Co
   });
 }
 
-/** Returns the tables that hold a table's rows: itself, its partitions and its child tables. A ctid is valid within one of them only. */
+/** Returns the tables that hold a table's rows: itself, its partitions and its child tables. A ctid is valid only within one of these tables. */
 export async function partsOf(sql: SqlTag, table: NamedTable): Promise<{ id: string; name: string; quoted: string }[]> {
   return await sql<{ id: string; name: string; quoted: string }>`
     with recursive family as (
@@ -168,7 +168,7 @@ export async function partsOf(sql: SqlTag, table: NamedTable): Promise<{ id: str
     order by c.oid`;
 }
 
-/** Postgres's error classes for invalid input: data exceptions, syntax errors and unknown names, unsupported features. */
+/** Postgres's error classes for invalid input: data exceptions; syntax errors and unknown names; unsupported features. */
 const INPUT_ERRORS = new Set(["22", "42", "0A"]);
 
 /** Does the work. If Postgres rejects the input, throws a PayloadError with the message, because a retry would not help. */

@@ -38,17 +38,17 @@ export const oldRowsFields = {
   column: columnName
     .default("created_at")
     .describe(
-      "With olderThan: the column from which a row's age is computed, a timestamptz, timestamp (in the database's time zone) or date. Its exact name, without quotes.",
+      "With olderThan: the exact name, without quotes, of the column from which a row's age is computed. Its type must be timestamptz, timestamp (in the database's time zone) or date.",
     ),
   olderThan: age
     .optional()
     .describe(
-      "Rows older than this are removed: a Postgres interval such as 30 days or 8 months. Set either this or expiryColumn.",
+      "Rows older than this are removed. A Postgres interval such as 30 days or 8 months. Set either olderThan or expiryColumn.",
     ),
   expiryColumn: columnName
     .optional()
     .describe(
-      "The column with the time at which a row expires. Expired rows are deleted; rows where it is null are kept. Set either this or olderThan.",
+      "The column with the time at which a row expires. Expired rows are deleted; rows in which the column is null are kept. Set either expiryColumn or olderThan.",
     ),
   batchSize: z.int().min(1).max(100_000).default(5_000).describe("The maximum number of rows in one statement and transaction."),
   maxBatches: z
@@ -80,10 +80,10 @@ export const groupsResult = z
 /** The maximum number of groups whose counts are in the result. The totals include all groups. */
 const GROUPS_SHOWN = 1_000;
 
-/** The target duration of a batch (ms): far below a second, so that other sessions do not wait long for rows that it has locked. */
+/** The target duration of a batch (ms): far below a second, so that other sessions do not wait long for rows that the batch has locked. */
 const BATCH_AIM_MS = 250;
 
-/** The smallest batch size (rows), however slow batches are. */
+/** The smallest batch size (rows), no matter how slow batches are. */
 const SMALLEST_BATCH = 50;
 
 /** The maximum number of blocks of a table that one statement scans. */
@@ -117,12 +117,12 @@ interface Context extends Asker {
 }
 
 /**
- * Deletes the rows that are too old, batch by batch, each in its own transaction. With `insertInto`, the statement that deletes a
- * batch also inserts it: `insertInto` receives the name of the deleted rows and returns the insert.
+ * Deletes the rows that are too old, batch by batch, each in its own transaction. With `insertInto`, the statement that deletes a batch also inserts
+ * it elsewhere: `insertInto` receives the name of the query with the deleted rows and returns the insert statement.
  *
  * The cutoff is fixed at the start, so the job ends even on a table that keeps growing. Rows that another session has locked are
  * skipped and left for the next run. If few rows are too old and an index finds them, batches use the index. Otherwise the table is
- * scanned once, block by block, so no batch reads again what the previous one has left.
+ * scanned once, block by block, so no batch rereads rows that a previous batch has kept.
  */
 export async function removeOldRows(
   context: Context,
@@ -144,7 +144,7 @@ export async function removeOldRows(
     for (const part of parts) await removal.removeFrom(part, undefined);
     return removal.found;
   }
-  // Each runner takes the next group. The first failure ends all runners.
+  // Several runners each take the next group when they are free. The first failure stops all of them.
   const waiting = (await groupsOf(context, table, groups, { moment, cutoff })).values();
   let failed = false;
   const runners = Array.from({ length: groups.atOnce }, async () => {
@@ -264,7 +264,7 @@ class Removal {
     way: { where: (add: (value: unknown) => string) => string; order: string },
   ): Promise<{ rows: number; last: string | null; milliseconds: number }> {
     const { moment, cutoff, table, groupColumn, insertInto } = this.options;
-    // Counted before it runs, so that concurrent runners do not begin more batches than allowed. Not counted if no row was found.
+    // A batch is counted before it runs, so that concurrent runners do not begin more batches than allowed. It is uncounted if it found no row.
     this.batchesBegun += 1;
     await this.pace();
     const values: unknown[] = [cutoff, limit];
@@ -283,10 +283,10 @@ class Removal {
       from gone`;
     const startedAt = performance.now();
     const row = await this.sql.transaction(async (_sql, client) => {
-      // If a server crash loses a batch, the next run removes its rows. The commit that ends the job waits for the disk.
+      // If a server crash loses a batch, the next run removes its rows. Only the commit that ends the job waits for the disk.
       await client.query("set local synchronous_commit = off");
       const { rows } = await client.query<{ rows: number; kept: number; bytes: number; last: string | null }>(text, values);
-      // A trigger can suppress an insert without an error, which must not lose the row.
+      // A trigger can suppress an insert without an error. The row must not be lost then.
       if (rows[0]?.kept !== rows[0]?.rows)
         throw new Error("The other table did not accept all rows: one of its triggers suppressed some.");
       return rows[0];
@@ -319,7 +319,7 @@ class Removal {
     }
   }
 
-  /** Makes batches smaller if they are slow (large rows, triggers, many indexes), and larger again if they are fast. */
+  /** Adapts the batch size: smaller if batches are slow (large rows, triggers, many indexes), larger again if they are fast. */
   private adapt(milliseconds: number, rows: number, limit: number): void {
     const most = Math.min(this.options.batchSize, this.options.rate?.rows ?? Infinity);
     if (milliseconds > 2 * BATCH_AIM_MS) this.size = Math.max(Math.min(SMALLEST_BATCH, most), limit >> 1);
@@ -369,7 +369,7 @@ function ofGroupClause(
   return group.value === null ? `t.${column.quoted} is null and` : `t.${column.quoted} = ${add(group.value)}::${column.type} and`;
 }
 
-/** Returns the expression for a row's stored size (bytes). Compressed values are not decompressed. 24 is the size of a row's header. */
+/** Returns the expression for a row's stored size (bytes). Compressed values count with their compressed size. 24 is the size of a row's header. */
 function sizeOf(table: NamedTable): string {
   const columns = [...table.columns.values()].map(({ quoted }) => `coalesce(pg_column_size(t.${quoted}), 0)`);
   return `(24 + ${columns.join(" + ") || "0"})`;

@@ -4,7 +4,7 @@ export interface ReportFormat {
   foot(found: { rows: number; truncated: boolean }): string;
 }
 
-/** Texts that a spreadsheet would run as a formula. Numbers are left as they are, including negative ones. */
+/** Matches text that a spreadsheet would run as a formula. Numbers, including negative ones, do not match. */
 const FORMULA = /^[=+\-@\t\r]/;
 const NUMBER = /^[+-]?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 
@@ -20,7 +20,7 @@ function csvCell(text: string): string {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-/** An array of objects, one per line. If columns have the same name, the last one wins. */
+/** A JSON array of objects, one per line. If columns have the same name, the last one wins. */
 const json: ReportFormat = {
   head: () => "[",
   row: (columns, values, isFirst) =>

@@ -7,7 +7,7 @@ export type Protocol = "https" | "http" | "ssh" | "file";
 export interface Repository {
   /** The address that is passed to git, always without credentials. */
   readonly url: string;
-  /** The one protocol that git may use. */
+  /** The only protocol that git may use. */
   readonly protocol: Protocol;
   /** The address for messages, without credentials and query. */
   readonly shown: string;
@@ -17,20 +17,21 @@ export interface Repository {
   readonly credentials: { readonly username: string; readonly password: string } | undefined;
 }
 
-/** git's short form of ssh addresses: user@host:path. A colon and two slashes would make it a URL, a leading dash an option of ssh. */
+/** git's short form of ssh addresses: user@host:path. With `://` it would be a URL; with a leading dash, an option of ssh. */
 const SCP_LIKE = /^(?!-)[\w.-]+@(?!-)[\w.-]+:(?!\/\/)[^\s\p{Cc}]+$/u;
 
 /**
  * Parses the address of a repository from untrusted data. Throws a PayloadError for anything but https, http, ssh, user@host:path,
  * file or an absolute path, because git has transports that run commands (ext::) and would read an address that starts with a dash
- * as an option. Also throws for an address whose password has no certain end, and for parameters, which git shows in the process list.
+ * as an option. Also throws for an address in which the end of the password is ambiguous, and for query parameters, which git shows in the process
+ * list.
  */
 export function parseRepositoryUrl(address: string): Repository {
   if (isAbsolute(address)) return local(address);
   if (SCP_LIKE.test(address)) return { url: address, protocol: "ssh", shown: address, path: undefined, credentials: undefined };
   const url = URL.parse(address) ?? undefined;
   if (url !== undefined && url.protocol !== "file:" && (/[?#]/.test(address) || isCutShort(address))) throw refused(address);
-  // The URL parser trims and corrects addresses, so git receives the parser's result.
+  // The URL parser trims and corrects its input, so git receives the parser's result.
   switch (/^[a-z]+:\/\//i.test(address) ? url?.protocol : undefined) {
     case "https:":
     case "http:":
@@ -46,7 +47,7 @@ export function parseRepositoryUrl(address: string): Repository {
   }
 }
 
-/** Whether an @ follows what the URL parser reads as the host: it may be the end of a password that contains a /. */
+/** Whether an @ follows the part that the URL parser reads as the host: this may be a password that contains a slash. */
 function isCutShort(address: string): boolean {
   return /^[a-z]+:\/\/[^/@]*\/.*@/is.test(address);
 }
@@ -62,7 +63,7 @@ function remote(url: URL, protocol: "https" | "http"): Repository {
 }
 
 function local(path: string): Repository {
-  // As a URL, because git copies a plain path file by file and ignores --depth.
+  // Converted to a URL, because for a plain path, git copies files and ignores --depth.
   const { href } = pathToFileURL(path);
   return { url: href, protocol: "file", shown: path, path, credentials: undefined };
 }

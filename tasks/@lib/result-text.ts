@@ -1,6 +1,6 @@
 /**
- * The maximum size of a text in a result (bytes of JSON). The history cuts off results larger than 256 KiB; the difference is
- * left for the other fields of the result.
+ * The maximum size of a text in a result (bytes of JSON). The history cuts off results larger than 256 KiB; the rest is reserved for the other fields
+ * of the result.
  */
 export const RESULT_TEXT_BYTES = 240 * 1024;
 

@@ -6,18 +6,18 @@ const MOST_GROUPS = 10_000;
 
 const scalar = z.union([z.string().max(1_000), z.number(), z.boolean(), z.null()]);
 
-/** Columns and the values that they must all have. */
+/** Columns and the values that they must have. All of them must match. */
 export const equalities = z.record(columnName, scalar);
 
 export const groupFilter = z.strictObject({
   column: columnName.describe("The column that holds a row's group, such as workspace_id or tenant."),
   atOnce: z.int().min(1).max(10).default(1).describe("How many groups are processed at the same time. Each uses a connection."),
   only: z.array(z.string().max(1_000)).max(1_000).optional().describe("Only these groups."),
-  except: z.array(z.string().max(1_000)).max(1_000).default([]).describe("Every group but these."),
+  except: z.array(z.string().max(1_000)).max(1_000).default([]).describe("All groups except these."),
   where: z
     .strictObject({
       table: tableName.describe("A table with one row per group."),
-      key: columnName.default("id").describe("The column in it that the group's column refers to."),
+      key: columnName.default("id").describe("The column in that table that the group's column refers to."),
       equals: equalities.describe('The values that the group\'s row must have: {"active": true}.'),
     })
     .optional()
@@ -26,8 +26,8 @@ export const groupFilter = z.strictObject({
 export type GroupFilter = z.output<typeof groupFilter>;
 
 /**
- * Returns the groups that the rows belong to and the filter allows, as text, with null for rows without a group last. With an index
- * that begins with the group's column, this takes one step per group. Without it, all rows that are too old are read once.
+ * Returns the groups of the rows that the filter allows, as text; last, null for rows without a group. With an index that begins with the group's
+ * column, this takes one step per group. Without it, all rows that are too old are read once.
  */
 export async function groupsOf(
   asker: Asker,

@@ -14,7 +14,7 @@ const list = text.transform((value) =>
 
 const flag = z.enum(["true", "false"], "expected true or false").transform((value) => value === "true");
 
-/** A server's address that contains its password. Ambiguous addresses are rejected, because a part of the password could be read as the host and be shown. */
+/** A server URL that contains a password. Ambiguous URLs are rejected, because a part of the password could be read as the host and be shown. */
 function serverAddress(schemes: RegExp, expected: string): z.ZodType<string> {
   return text.refine(
     (value) => schemes.test(URL.parse(value)?.protocol ?? "") && !value.includes("#") && !/^[^/]*\/\/[^/?]*[/?].*@/s.test(value),
@@ -22,7 +22,7 @@ function serverAddress(schemes: RegExp, expected: string): z.ZodType<string> {
   );
 }
 
-/** An address, a range in CIDR notation, or a host name. */
+/** An IP address, a range in CIDR notation, or a host name. */
 const addressEntry = text.refine(
   (entry) => ipaddr.isValid(entry) || ipaddr.isValidCIDR(entry) || /^(?!-)[a-z0-9._-]+$/i.test(entry),
   "expected addresses, ranges such as 10.0.0.0/8 or host names, separated by commas",
@@ -30,7 +30,7 @@ const addressEntry = text.refine(
 
 const signingSecrets = list.pipe(
   z
-    .array(text.regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, "expected whsec_ and at least 24 bytes in base64"))
+    .array(text.regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, "expected whsec_ followed by at least 24 bytes in base64"))
     .min(1)
     .max(5),
 );
@@ -47,8 +47,8 @@ const webhookEndpoints = text.transform((value, context) => {
 });
 
 /**
- * The settings that these tasks read from the worker's environment and never from a payload: secrets, and what payloads may name.
- * They are read when a job runs. An empty variable counts as not set. A test compares this list with docs/reference/configuration.md.
+ * The settings that these tasks read from the worker's environment and never from a payload: secrets, and limits on what payloads may name. They are
+ * read when a job runs. An empty variable counts as not set. A test compares this list with docs/reference/configuration.md.
  */
 const SETTINGS = {
   LEGWORK_ALLOWED_TABLES: list.pipe(
@@ -61,7 +61,7 @@ const SETTINGS = {
   LEGWORK_WEB_PUSH_PUBLIC_KEY: text.regex(/^[\w-]{80,}$/, "expected a VAPID key in URL-safe base64"),
   LEGWORK_WEB_PUSH_PRIVATE_KEY: text.regex(/^[\w-]{40,}$/, "expected a VAPID key in URL-safe base64"),
   LEGWORK_WEB_PUSH_SUBJECT: text.regex(/^(mailto:|https:\/\/)./, "expected mailto:… or https://…"),
-  LEGWORK_SMS_URL: serverAddress(/^https?:$/, "an http:// or https:// address"),
+  LEGWORK_SMS_URL: serverAddress(/^https?:$/, "an http:// or https:// URL"),
   LEGWORK_SMS_TOKEN: text,
   LEGWORK_SMS_FROM: text.max(20, "expected a sender of at most 20 characters"),
   LEGWORK_WEBHOOK_SECRET: signingSecrets,

@@ -8,7 +8,7 @@ import { fileName, Folder, folderPath, ignore, readerOf } from "../@lib/folder.t
 import { namedTable, type NamedTable, tableName } from "../@lib/named-table.ts";
 
 export default defineTask({
-  description: "Restores the rows of tables from a backup, either all or none, and verifies them by reading them back.",
+  description: "Restores the rows of tables from a backup, either all of them or none, and verifies them by reading them back.",
   queue: "maintenance",
   payload: z.strictObject({
     folder: folderPath.describe("The folder with the backups: one of LEGWORK_ALLOWED_FOLDERS, or a subfolder."),
@@ -31,7 +31,7 @@ export default defineTask({
       .enum(["off", "on"])
       .default("off")
       .describe(
-        "Whether the tables' triggers fire for the restored rows. Turning them off requires the tables' owner, and locks the tables until the end.",
+        "Whether the tables' triggers fire for the restored rows. Only the tables' owner can turn triggers off, and this locks the tables until the end.",
       ),
   }),
   result: z.strictObject({
@@ -40,7 +40,10 @@ export default defineTask({
     tables: z.array(z.strictObject({ table: z.string(), from: z.string(), rows: z.int() })),
     verified: z.literal(true).describe("Row counts and checksums match the backup's, in the files and in the tables."),
   }),
-  /** Runs in one transaction: other sessions see the tables as before, or with every row. The tables' sequences continue after the largest value. */
+  /**
+   * Runs in one transaction: other sessions see the tables either as before, or with all restored rows. The tables' sequences continue after the
+   * largest value.
+   */
   async run(payload, context) {
     const { sql, job, progress, log } = context;
     await using folder = await Folder.open("folder", payload.folder);
@@ -108,7 +111,7 @@ async function pairsOf(
       if (there === undefined || there.generated || there.type !== type) {
         throw new PayloadError(
           `tables.${name}: '${table.full}' cannot store column '${column}' of type ${type}: the column ${there === undefined ? "does not exist" : `is ${there.generated ? "generated" : `of type ${there.type}`}`}.`,
-          { hint: "Restore into a table that has the backup's columns, and move the rows from there." },
+          { hint: "Restore into a table that has the columns of the backup, and move the rows from there." },
         );
       }
     }
@@ -130,7 +133,7 @@ async function assertEmpty(client: PoolClient, table: NamedTable): Promise<void>
   }
 }
 
-/** The enabled triggers of the tables and of their partitions, with the mode of each. */
+/** Returns the enabled triggers of the tables and of their partitions, each with its mode. */
 async function triggersOf(
   client: PoolClient,
   pairs: readonly Pair[],
@@ -166,7 +169,7 @@ async function referredFirst(client: PoolClient, pairs: readonly Pair[]): Promis
   while (left.size > 0) {
     const isFree = ({ table }: Pair): boolean =>
       !rows.some(({ from, to }) => from === table.id && [...left].some((other) => other.table.id === to));
-    // In a cycle, any table may come first: deferrable constraints allow it, and others raise an error that names the missing row.
+    // In a cycle, any table may come first: deferrable constraints allow that, and others raise an error that names the missing row.
     const next = [...left].find(isFree) ?? [...left][0];
     if (next === undefined) break;
     left.delete(next);

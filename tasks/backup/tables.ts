@@ -16,14 +16,18 @@ import { contentsOf, copyOut, setPortableText } from "../@lib/copy-rows.ts";
 import { fileName, Folder, folderPath, writerTo } from "../@lib/folder.ts";
 import { namedTables, type NamedTable, tableName } from "../@lib/named-table.ts";
 
-/** The age at which leftovers of killed workers are removed (ms). */
+/** The age at which data left behind by killed workers is removed (ms). */
 const ABANDONED_AFTER_MS = 24 * 60 * 60_000;
 
 export default defineTask({
   description: "Backs up tables to compressed files from one snapshot, and verifies them by reading them back.",
   queue: "maintenance",
   payload: z.strictObject({
-    tables: z.array(tableName).min(1).max(1_000).describe("The tables, as written in SQL. Partitions are part of their table."),
+    tables: z
+      .array(tableName)
+      .min(1)
+      .max(1_000)
+      .describe("The names of the tables, as written in SQL. A table includes its partitions."),
     folder: folderPath.describe(
       "The folder for the backups: one of LEGWORK_ALLOWED_FOLDERS, or a subfolder, which is created if missing.",
     ),
@@ -33,15 +37,20 @@ export default defineTask({
       .describe("The name of the backup. With keepFor, old backups with the same name are removed."),
     keepFor: age
       .optional()
-      .describe("Backups with this name that are older than this are removed afterward, such as 30 days. Default: all are kept."),
-    keepAtLeast: z.int().min(1).max(10_000).default(1).describe("How many of the newest backups are kept, whatever their age."),
+      .describe("Older backups with this name are removed afterward: an age such as 30 days. Default: all backups are kept."),
+    keepAtLeast: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .default(1)
+      .describe("How many of the newest backups are kept, regardless of their age."),
     compression: z.int().min(1).max(9).default(3).describe("The gzip level: 1 is fastest, 9 is smallest."),
   }),
   result: z.strictObject({
     backup: z.string().describe("The backup's folder, inside the payload's folder."),
     tables: z.array(z.strictObject({ table: z.string(), rows: z.int(), bytes: z.int(), fileBytes: z.int(), sha256: z.string() })),
     verified: z.literal(true).describe("Every file was read back, its rows counted and its checksum compared."),
-    removed: z.array(z.string()).describe("Old backups that were removed."),
+    removed: z.array(z.string()).describe("The old backups that were removed."),
   }),
   /**
    * Writes the backup to a folder whose name begins with a dot, verifies it, adds the manifest and then renames the folder, so a
@@ -140,7 +149,7 @@ async function backUp(
   return done;
 }
 
-/** Removes leftovers of earlier attempts at this job, and of workers that were killed long ago. */
+/** Removes data left behind by earlier attempts at this job, and by workers that were killed long ago. */
 async function removePartial(folder: Folder, jobId: string): Promise<void> {
   for (const { name, isFolder } of await folder.entries()) {
     if (!isFolder || !name.startsWith(".partial-")) continue;

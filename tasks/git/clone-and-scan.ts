@@ -14,7 +14,7 @@ import { millisecondsOf, timeLimit } from "../@lib/time-limit.ts";
 /** The maximum number of files, and of kinds of files, that are listed. */
 const SHOWN = 200;
 
-/** The part of a result that is available for texts, after the paths of 200 files. */
+/** The part of a result that remains for texts, in addition to the paths of 200 files. */
 const TEXTS_BYTES = RESULT_TEXT_BYTES - 64 * 1024;
 
 export default defineTask({
@@ -31,7 +31,7 @@ export default defineTask({
       .array(z.string().min(1).max(500))
       .max(50)
       .default([])
-      .describe("Files to list, as globs of their paths: PLAN.md, **/package.json. The first 200 matches are listed."),
+      .describe("The files to list, as globs for their paths: PLAN.md, **/package.json. The first 200 matches are listed."),
     texts: z
       .boolean()
       .default(false)
@@ -40,9 +40,9 @@ export default defineTask({
     timeout: timeLimit("5m").default("5m").describe("The time limit for cloning, such as 5m."),
   }),
   result: z.strictObject({
-    repository: z.string().describe("The repository's address without credentials."),
+    repository: z.string().describe("The repository's URL without credentials."),
     commit: z.string().nullable().describe("Null for a repository without a commit."),
-    files: z.int().describe("The number of files, at most 20,000; without .git and the usual folders of third-party code."),
+    files: z.int().describe("The number of files, at most 20,000, without .git and the usual folders for third-party code."),
     bytes: z.int(),
     kinds: z
       .array(z.strictObject({ extension: z.string(), files: z.int(), bytes: z.int() }))
@@ -50,7 +50,7 @@ export default defineTask({
     matches: z.array(z.strictObject({ path: z.string(), bytes: z.int(), text: z.string().optional() })),
     truncated: z.boolean().describe("Whether matches or texts were left out."),
   }),
-  // The address may contain credentials.
+  // The URL may contain credentials.
   redact: ["url"],
   async run(payload, { signal }) {
     const repository = parseRepositoryUrl(payload.url);
@@ -76,7 +76,7 @@ export default defineTask({
         let room = payload.texts ? TEXTS_BYTES : 0;
         for (const path of paths) {
           signal.throwIfAborted();
-          // A file whose name is not UTF-8 cannot be opened by the name that is listed.
+          // A file whose name is not UTF-8 cannot be opened by its listed name.
           const size = (await lstat(join(directory, path)).catch(() => undefined))?.size ?? 0;
           bytes += size;
           const extension = extname(path).toLowerCase();

@@ -3,17 +3,17 @@ import { z } from "zod";
 import { guardedFetch, shown } from "../@lib/guarded-fetch.ts";
 import { type Asker, columnOf, namedView, tableName } from "../@lib/named-table.ts";
 
-/** The time limit for the database's answer (ms). */
+/** The time limit for the database's response (ms). */
 const DATABASE_TIMEOUT_MS = 5_000;
 
-/** The longest allowed timeout (ms). A probe that waits longer does not detect a failure in useful time. */
+/** The longest allowed timeout (ms). A probe that waits longer detects a failure too late. */
 const MAX_TIMEOUT_MS = 300_000;
 
 const timeout = z
   .union([z.number(), z.string().min(1).max(99)])
   .refine((value) => isTimeout(parseDuration(value)), "expected a duration such as 500ms, 5s or 1m, at most 5m")
   .default("5s")
-  .describe("The time limit for the answer: a duration such as 500ms or 5s, or milliseconds.");
+  .describe("The time limit for the response: a duration such as 500ms or 5s, or milliseconds.");
 
 /** The maximum number of rows that are read from a view. */
 const MOST_ROWS = 200;
@@ -28,10 +28,8 @@ const payload = z.strictObject({
   http: z
     .array(
       z.strictObject({
-        url: z
-          .url({ protocol: /^https?$/, error: "expected an http:// or https:// address" })
-          .describe("The address to request."),
-        name: z.string().min(1).max(100).optional().describe("The check's name in the result. Default: the address's host."),
+        url: z.url({ protocol: /^https?$/, error: "expected an http:// or https:// URL" }).describe("The URL to request."),
+        name: z.string().min(1).max(100).optional().describe("The check's name in the result. Default: the host of the URL."),
         timeout,
         expectStatus: z
           .int()
@@ -44,23 +42,23 @@ const payload = z.strictObject({
     .max(50)
     .default([])
     .describe(
-      "Addresses to request, all at the same time. Redirects are not followed. Addresses that are not public must be in LEGWORK_ALLOWED_ADDRESSES.",
+      "The URLs to request, all at the same time. Redirects are not followed. Hosts that are not public must be in LEGWORK_ALLOWED_ADDRESSES.",
     ),
 });
 
 const check = z.strictObject({
-  name: z.string().describe("database, the name or host of the address, or the name in the view."),
-  target: z.string().describe("The probed target: the database's name, the address without credentials and query, or the view."),
+  name: z.string().describe("database, the name or host of the URL, or the name in the view."),
+  target: z.string().describe("The probed target: the database's name, the URL without credentials and query, or the view."),
   healthy: z.boolean(),
-  milliseconds: z.number().describe("The time until the answer."),
-  status: z.int().optional().describe("The HTTP status, if there was an answer."),
+  milliseconds: z.number().describe("The time until the response."),
+  status: z.int().optional().describe("The HTTP status, if there was a response."),
   error: z.string().optional().describe("Why the check is unhealthy."),
 });
 type Check = z.infer<typeof check>;
 
 export default defineTask({
   description:
-    "Probes the database and HTTP addresses. A target that does not answer is reported as unhealthy; the job still completes.",
+    "Probes the database and HTTP URLs. A target that does not respond is reported as unhealthy; the job still completes.",
   payload,
   result: z.strictObject({
     healthy: z.boolean().describe("Whether every check is healthy."),
@@ -74,7 +72,7 @@ export default defineTask({
       ...(view === undefined ? [] : [probeView({ sql, job }, view, signal)]),
     ]);
     const checks = found.flat();
-    // An answer that was cut off because the worker is stopping says nothing about the target's health.
+    // A response that was cut off because the worker is stopping says nothing about the target's health.
     signal.throwIfAborted();
     for (const { healthy, ...found } of checks) {
       if (!healthy) log.warn({ event: "probe_unhealthy", ...found }, `${found.name} is unhealthy: ${found.error}`);
@@ -152,7 +150,7 @@ async function timed(limit: number, work: () => Promise<void>): Promise<Pick<Che
 
 function reasonOf(thrown: unknown, limit: number): string {
   if (!(thrown instanceof Error)) return String(thrown);
-  if (thrown.name === "TimeoutError") return `No answer within ${limit} ms.`;
+  if (thrown.name === "TimeoutError") return `No response within ${limit} ms.`;
   const code = "code" in thrown ? String(thrown.code) : "";
   return thrown.message || code || thrown.name;
 }

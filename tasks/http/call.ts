@@ -8,15 +8,16 @@ import { millisecondsOf, timeLimit } from "../@lib/time-limit.ts";
 type Json = z.infer<ReturnType<typeof z.json>>;
 
 export default defineTask({
-  description: "Does a job by calling an HTTP endpoint, signed as in Standard Webhooks. Its JSON answer is the job's result.",
+  description:
+    "Runs a job by calling an HTTP endpoint, signed as in Standard Webhooks. The endpoint's JSON response is the job's result.",
   payload: z.strictObject({
-    url: plainAddress.describe("The endpoint. An address that is not public must be in LEGWORK_ALLOWED_ADDRESSES."),
+    url: plainAddress.describe("The endpoint's URL. A host that is not public must be in LEGWORK_ALLOWED_ADDRESSES."),
     body: z.json().optional().describe("The JSON to post; {} by default."),
     timeout: timeLimit("30s").default("1m").describe("The time limit for the whole request."),
-    maxBytes: z.int().min(1).max(250_000).default(250_000).describe("The maximum size of an answer (bytes)."),
+    maxBytes: z.int().min(1).max(250_000).default(250_000).describe("The maximum size of a response (bytes)."),
   }),
   result: z.strictObject({
-    answer: z.json().describe("The endpoint's answer, if it is JSON, otherwise null."),
+    answer: z.json().describe("The endpoint's response if it is JSON, otherwise null."),
     milliseconds: z.number(),
   }),
   async run({ url, body, timeout, maxBytes }, { job, signal }) {
@@ -30,7 +31,7 @@ export default defineTask({
           answer = await guardedFetch(address, request);
           return { status: answer.status, headers: answer.headers, body: answer.chunks(maxBytes + 1) };
         };
-        // The address comes from the payload; the client that enqueued the job may not be allowed to see what is there.
+        // The URL comes from the payload; the client that enqueued the job may not be allowed to see its content.
         const options = { secrets, maxBytes, fetch, showsReason: false };
         const content = await callEndpoint(url, body, { job, signal: limited }, options);
         return { answer: content as Json, milliseconds: Math.round(performance.now() - startedAt) };

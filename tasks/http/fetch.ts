@@ -9,10 +9,9 @@ import { fitting, RESULT_TEXT_BYTES } from "../@lib/result-text.ts";
 import { millisecondsOf, timeLimit } from "../@lib/time-limit.ts";
 
 export default defineTask({
-  description:
-    "Fetches an address over HTTP if it has changed, returns its checksum, and returns its text or stores it in a file.",
+  description: "Fetches a URL if its content has changed, returns the checksum, and returns the text or stores it in a file.",
   payload: z.strictObject({
-    url: plainAddress.describe("The address. An address that is not public must be in LEGWORK_ALLOWED_ADDRESSES."),
+    url: plainAddress.describe("The URL. A host that is not public must be in LEGWORK_ALLOWED_ADDRESSES."),
     accept: z
       .string()
       .max(500)
@@ -35,13 +34,15 @@ export default defineTask({
       .string()
       .regex(/^[0-9a-f]{64}$/, "expected a SHA-256 in hex")
       .optional()
-      .describe("The checksum of an earlier result. The same content counts as unchanged, whatever the server says."),
+      .describe(
+        "The checksum of an earlier result. The same content counts as unchanged, regardless of what the server reports.",
+      ),
     maxBytes: z
       .int()
       .min(1)
       .max(1_000_000_000)
       .default(1_000_000)
-      .describe("The largest answer that is read, decompressed (bytes)."),
+      .describe("The maximum size of the decompressed response (bytes)."),
     timeout: timeLimit("30s").default("30s").describe("The time limit for the whole request."),
     redirects: z.int().min(0).max(MOST_REDIRECTS).default(MOST_REDIRECTS).describe("How many redirects to follow."),
     keep: z
@@ -60,7 +61,7 @@ export default defineTask({
         "False if the server reports no change or the checksum is the same. The text is then neither returned nor stored.",
       ),
     status: z.int(),
-    url: z.string().describe("The final address after redirects, without credentials and query."),
+    url: z.string().describe("The final URL after redirects, without credentials and query."),
     checksum: z.string().optional().describe("The SHA-256 of the content, in hex."),
     bytes: z.int(),
     contentType: z.string().optional(),
@@ -90,7 +91,7 @@ export default defineTask({
       assertAnswered(answer, shown(answer.url));
       // Checked before anything is read. If the server sends more than it announced, reading stops at the limit.
       const announced = Number(answer.headers.get("content-length") ?? 0);
-      if (announced > maxBytes) throw new PayloadError(`The answer is larger than ${maxBytes} bytes.`);
+      if (announced > maxBytes) throw new PayloadError(`The response is larger than ${maxBytes} bytes.`);
       const hash = createHash("sha256");
       const kept: Uint8Array[] = [];
       let bytes = 0;

@@ -18,15 +18,15 @@ export default defineTask({
         milliseconds: z.number(),
         wasInvalid: z
           .boolean()
-          .describe("Whether the index was invalid before, as after an interrupted create index concurrently."),
+          .describe("Whether the index was invalid before, such as after an interrupted create index concurrently."),
       }),
     ),
-    removed: z.array(z.string()).describe("Indexes left by interrupted rebuilds, which were dropped."),
+    removed: z.array(z.string()).describe("The indexes left behind by interrupted rebuilds. They were dropped."),
     skipped: z.array(z.strictObject({ index: z.string(), reason: z.string() })),
   }),
   /**
-   * An interrupted rebuild leaves an index that is written to and never used (…_ccnew, …_ccold). The tables' leftover indexes are
-   * dropped before and after. Concurrent rebuilds of the same table wait for each other on its lock.
+   * An interrupted rebuild leaves behind an index that is updated but never used (…_ccnew, …_ccold). The tables' leftover indexes are dropped before
+   * and after. Concurrent rebuilds of the same table wait for each other on its lock.
    */
   async run(payload, { sql, job, log, signal, progress }) {
     const tables = await namedTables({ sql, job }, "tables", payload.tables);
@@ -55,7 +55,7 @@ export default defineTask({
         try {
           await longStatement(sql, signal, `reindex index concurrently ${quoted}`);
         } catch (error) {
-          // A stopping worker has no time to wait for other sessions' transactions; the next run drops the leftover.
+          // A stopping worker has no time to wait for other sessions' transactions; the next run drops the leftover index.
           if (!signal.aborted) await dropLeftovers(table);
           throw error;
         }
@@ -87,7 +87,7 @@ interface IndexRow {
   isLeftover: boolean;
 }
 
-/** The indexes of a table and of its partitions, without the indexes of its TOAST table. */
+/** Returns the indexes of a table and of its partitions, without those of its TOAST table. */
 async function indexesOf(sql: Sql, table: NamedTable): Promise<IndexRow[]> {
   return await sql<IndexRow>`
     with recursive family as (

@@ -7,7 +7,7 @@ export default defineTask({
   queue: "maintenance",
   payload: z.strictObject({
     tables: maintainedTables,
-    analyze: z.boolean().default(false).describe("Whether to gather statistics, too."),
+    analyze: z.boolean().default(false).describe("Whether to also gather statistics."),
     freeze: z.boolean().default(false).describe("Whether to freeze rows, which reads the whole table."),
     truncate: z
       .boolean()

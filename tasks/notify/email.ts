@@ -14,7 +14,7 @@ export default defineTask({
   queue: "notification",
   payload: z
     .strictObject({
-      to: addresses.describe("One address, or up to 50."),
+      to: addresses.describe("One email address, or a list of up to 50."),
       cc: addresses.optional(),
       bcc: addresses.optional(),
       replyTo: address.optional(),
@@ -28,20 +28,20 @@ export default defineTask({
         .string()
         .max(1_000_000)
         .optional()
-        .describe("The email as HTML. Set text, too, for mail programs that do not show HTML."),
+        .describe("The email as HTML. Also set text, for mail programs that do not show HTML."),
     })
     .refine(({ text, html }) => text !== undefined || html !== undefined, "expected text, html or both"),
   result: z.strictObject({
     messageId: z.string().describe("The email's Message-ID, which is the same for every attempt of the job."),
-    accepted: z.int().describe("How many recipients the server accepted."),
+    accepted: z.int().describe("The number of recipients that the server accepted."),
     rejected: z.array(z.string()).describe("The recipients that the server rejected."),
   }),
   // Emails are private, and often contain links or codes that give access to an account.
   redact: ["text", "html"],
   timeout: "2m",
   /**
-   * If the connection is lost after the server accepted the email and before it confirmed that, the email is sent again. It has the
-   * same Message-ID, by which mail programs recognize the duplicate.
+   * If the connection is lost after the server has accepted the email but before it has confirmed that, the email is sent again. It has the same
+   * Message-ID, by which mail programs can recognize the duplicate.
    */
   async run({ to, cc, bcc, replyTo, subject, text, html }, { job, log, signal }) {
     const url = requiredSetting("LEGWORK_SMTP_URL");
@@ -55,7 +55,7 @@ export default defineTask({
         connectionTimeout: SILENCE_LIMIT_MS,
         greetingTimeout: SILENCE_LIMIT_MS,
         socketTimeout: SILENCE_LIMIT_MS,
-        // Content from a payload must not make the worker read files or addresses.
+        // Content from a payload must not make the worker read files or URLs.
         disableFileAccess: true,
         disableUrlAccess: true,
       });
@@ -79,7 +79,7 @@ export default defineTask({
   },
 });
 
-/** A 5xx status about this email is final. One about the login may be fixed by the operator, so the email is retried. */
+/** A 5xx status for the email itself is final. After one for the login, the email is retried, because the operator may fix the login. */
 function verdict(thrown: unknown): unknown {
   if (!(thrown instanceof Error)) return thrown;
   const { responseCode, code } = thrown as Error & { responseCode?: number; code?: string };

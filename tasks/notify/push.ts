@@ -47,7 +47,7 @@ export default defineTask({
     gone: z.boolean().describe("Whether the subscription has ended. If so, delete it."),
     status: z.int(),
   }),
-  // With these values, anyone can send to that browser.
+  // Anyone who has these values can send notifications to the browser.
   redact: ["subscription.endpoint", "subscription.keys.auth", "subscription.keys.p256dh", "notification"],
   timeout: "1m",
   async run({ subscription, notification, ttl, urgency, topic }, { job, log, signal }) {
@@ -83,7 +83,7 @@ export default defineTask({
   },
 });
 
-/** Loads web-push with the first notification. `npm install legwork` does not install it, because it adds 16 packages for this one task. */
+/** Loads web-push when the first notification is sent. `npm install legwork` does not install it, because it adds 16 packages for this one task. */
 async function loadWebPush(): Promise<typeof import("web-push")> {
   try {
     import.meta.resolve("web-push");

@@ -5,7 +5,7 @@ import { guardedFetch } from "../@lib/guarded-fetch.ts";
 import { hidingSecrets, secretsOf } from "../@lib/hide-secrets.ts";
 import { requiredSetting, setting } from "../@lib/settings.ts";
 
-/** The maximum size of an answer (bytes). */
+/** The maximum size of a response (bytes). */
 const ANSWER_LIMIT_BYTES = 64 * 1024;
 
 const answerSchema = z.object({ id: z.union([z.string().min(1).max(500), z.number()]).transform(String) });
@@ -24,7 +24,10 @@ export default defineTask({
   // Login codes are often sent by SMS.
   redact: ["text"],
   timeout: "1m",
-  /** Every attempt of a job has the same Idempotency-Key, so a provider that honors it sends once. docs/guides/tasks.md describes the protocol. */
+  /**
+   * Every attempt of a job has the same Idempotency-Key, so a provider that honors the key sends the message once. docs/guides/tasks.md describes the
+   * protocol.
+   */
   async run({ to, text }, { job, signal }) {
     const url = requiredSetting("LEGWORK_SMS_URL");
     const token = setting("LEGWORK_SMS_TOKEN");
@@ -47,7 +50,8 @@ export default defineTask({
       const parts: Uint8Array[] = [];
       for await (const part of answer.chunks(ANSWER_LIMIT_BYTES)) parts.push(part);
       const parsed = answerSchema.safeParse(parse(Buffer.concat(parts).toString()));
-      if (!parsed.success) throw new Error("The SMS provider's answer has no id, so it is unknown whether the message was sent.");
+      if (!parsed.success)
+        throw new Error("The SMS provider's response has no id, so it is unknown whether the message was sent.");
       return { messageId: parsed.data.id };
     });
   },

@@ -17,7 +17,7 @@ export default defineTask({
         .min(1)
         .max(100)
         .optional()
-        .describe("The name of an address in LEGWORK_WEBHOOK_ENDPOINTS, for addresses that are secret, like Slack's."),
+        .describe("The name of a URL in LEGWORK_WEBHOOK_ENDPOINTS, for URLs that are secret, such as Slack's."),
       body: z.json().optional().describe("The JSON to post."),
       slack: z
         .string()

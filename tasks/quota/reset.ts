@@ -14,7 +14,7 @@ export default defineTask({
     resetColumn: columnName
       .default("reset_at")
       .describe(
-        "A timestamptz column with the time of the row's last reset. It makes a second run in the same period change nothing.",
+        "A timestamptz column with the time of the row's last reset. Because of it, a second run in the same period changes nothing.",
       ),
     period: z
       .enum(["hour", "day", "week", "month"])
@@ -32,7 +32,7 @@ export default defineTask({
     reset: z.int().describe("How many rows were reset."),
     periodStart: z.iso.datetime().describe("When the current period began."),
   }),
-  /** Waits for rows that another session has locked: a skipped counter would block its owner for another period. */
+  /** Waits for rows that another session has locked: if a counter were skipped, its owner would be blocked for another period. */
   async run(payload, { sql, job, log, signal, progress }) {
     const table = await namedTable({ sql, job }, "table", payload.table);
     const resetColumn = momentColumn(table, "resetColumn", payload.resetColumn);

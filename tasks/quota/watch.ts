@@ -18,7 +18,7 @@ export default defineTask({
         })
         .describe("Where usage is recorded."),
       providers: tableName.describe(
-        "The table with the quotas, in which the state is stored, too. docs/guides/tasks.md lists its columns.",
+        "The table with the quotas, in which the state is also stored. docs/guides/tasks.md lists its columns.",
       ),
       failovers: tableName
         .optional()
@@ -39,14 +39,14 @@ export default defineTask({
         quota: z.number(),
         percent: z.number(),
         state: z.enum(["ok", "warning", "switched", "blocked"]),
-        active: z.boolean().describe("Whether this is the provider to use."),
+        active: z.boolean().describe("Whether this is the active provider."),
         resetsAt: z.iso.datetime(),
       }),
     ),
     changes: z.array(z.string()).describe("Changes since the last run, one sentence each."),
-    blocked: z.array(z.string()).describe("Services whose providers are all blocked."),
+    blocked: z.array(z.string()).describe("The services whose providers are all blocked."),
   }),
-  /** The state depends on usage and quotas only, so a second run changes nothing. Concurrent runs wait for each other. */
+  /** The state depends only on usage and quotas, so a second run changes nothing. Concurrent runs wait for each other. */
   async run(payload, { sql, job, log }) {
     const asker = { sql, job };
     const usage = await namedTable(asker, "usage.table", payload.usage.table);
@@ -60,7 +60,7 @@ export default defineTask({
       amount: payload.usage.amount === undefined ? undefined : columnOf(usage, "usage.amount", payload.usage.amount),
     };
     const { judged, changes } = await sql.transaction(async (_sql, client) => {
-      // A concurrent run waits here, and then sees the changes of the first.
+      // A concurrent run waits here, and then sees the first run's changes.
       await client.query(`lock table ${providers.quoted} in share row exclusive mode`);
       const { rows } = await client.query<Quota>(quotasStatement(providers, usage, columns));
       const judged = judge(rows, payload);

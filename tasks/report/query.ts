@@ -20,7 +20,7 @@ export default defineTask({
   queue: "report",
   payload: z
     .strictObject({
-      query: fileName.max(100).optional().describe("The query's name: runs the file <name>.sql in LEGWORK_REPORTS_FOLDER."),
+      query: fileName.max(100).optional().describe("The query's name: the file <name>.sql in LEGWORK_REPORTS_FOLDER is run."),
       sql: z
         .string()
         .min(1)
@@ -31,7 +31,7 @@ export default defineTask({
         .array(scalar)
         .max(100)
         .default([])
-        .describe("The values of $1, $2 and so on. They are passed separately, never inserted into the query's text."),
+        .describe("The values of $1, $2 and so on. They are passed as parameters, never inserted into the query's text."),
       format: z.enum(["csv", "json", "html"]).default("csv"),
       title: z.string().max(200).default("Report").describe("The heading of an HTML report."),
       maxRows: z
@@ -40,7 +40,9 @@ export default defineTask({
         .max(1_000_000)
         .default(10_000)
         .describe("The maximum number of rows in the report. If there are more, truncated is true in the result."),
-      timeout: timeLimit("30s").default("1m").describe("The time limit for each statement: opening the query and every fetch."),
+      timeout: timeLimit("30s")
+        .default("1m")
+        .describe("The time limit for each statement: for opening the cursor, and for every fetch."),
       into: z
         .strictObject({ folder: folderPath, name: fileName })
         .optional()
@@ -122,7 +124,7 @@ async function query(
   let truncated = false;
   for (let isFirst = true, isOver = false; !isOver; isFirst = false) {
     signal.throwIfAborted();
-    // One more row than may be returned, to know whether there are more.
+    // Fetches one more row than may be returned, to detect whether there are more.
     const room = maxRows - rows;
     const wanted = Math.min(FETCHED, room + 1);
     const fetched = await client

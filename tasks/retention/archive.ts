@@ -4,7 +4,7 @@ import { namedTable, tableName } from "../@lib/named-table.ts";
 import { assertOther, groupsResult, hasOneAge, oldRowsFields, oldRowsResult, ONE_AGE, removeOldRows } from "../@lib/old-rows.ts";
 
 export default defineTask({
-  description: "Moves rows that are too old or have expired into another table, in short batches.",
+  description: "Moves rows that are too old or have expired to another table, in short batches.",
   queue: "cleanup",
   payload: z
     .strictObject({

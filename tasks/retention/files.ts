@@ -12,7 +12,7 @@ export default defineTask({
   queue: "cleanup",
   payload: z.strictObject({
     folder: folderPath.describe("The folder: one of LEGWORK_ALLOWED_FOLDERS, or a subfolder."),
-    olderThan: age.describe("Files that last changed longer ago than this are deleted: a Postgres interval such as 30 days."),
+    olderThan: age.describe("Files that have not changed for this long are deleted: a Postgres interval such as 30 days."),
     matching: z
       .string()
       .min(1)
@@ -30,7 +30,7 @@ export default defineTask({
     failed: z.int().describe("How many files could not be deleted. The log has the reasons."),
     folders: z.int().describe("How many empty folders were removed."),
   }),
-  /** Neither follows nor deletes links, pipes and devices. */
+  /** Links, pipes and devices are neither followed nor deleted. */
   async run(payload, { sql, log, signal }) {
     const { milliseconds: before } = await cutoffOf(sql, "olderThan", payload.olderThan);
     const found = { deleted: 0, bytes: 0, kept: 0, failed: 0, folders: 0 };
@@ -75,7 +75,7 @@ async function clean(folder: Folder, path: string, work: Work, depth: number): P
       } finally {
         await inner.close();
       }
-      // A folder that another process has just created is empty, too, and must stay.
+      // A folder that another process has just created is also empty, but must stay.
       if (!work.removeEmptyFolders || !(isOld || found.deleted > deleted || found.folders > folders)) continue;
       const removed = await folder
         .removeFolder(entry.name)

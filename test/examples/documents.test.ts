@@ -396,7 +396,7 @@ describe("documents", () => {
       [{ BG_JOBS_MAX_CONCURRENT: "0" }, "BG_JOBS_MAX_CONCURRENT"],
       [{ CTX7_TTL_CLEANUP_BATCH_SIZE: "many" }, "CTX7_TTL_CLEANUP_BATCH_SIZE"],
       [{ CTX7_WEAVIATE_URL: "ftp://x" }, "CTX7_WEAVIATE_URL"],
-      [{ CTX7_WEAVIATE_URL: "http://ann:secret@x" }, "CTX7_WEAVIATE_URL: expected an address without credentials"],
+      [{ CTX7_WEAVIATE_URL: "http://ann:secret@x" }, "CTX7_WEAVIATE_URL: expected a URL without credentials"],
       [{ CTX7_PROBES: "http://a,b" }, "CTX7_PROBES"],
     ];
     for (const [environment, variable] of wrong) expect(() => documentsConfig(environment)).toThrow(variable);

@@ -114,8 +114,8 @@ describe("health/probe", () => {
     expect(job.result?.checks.map(({ healthy, status, error }) => [healthy, status, error])).toEqual([
       [true, undefined, undefined],
       [false, 500, "Status 500, expected 200 to 299."],
-      [false, undefined, "No answer within 50 ms."],
-      [false, undefined, "No answer within 50 ms."],
+      [false, undefined, "No response within 50 ms."],
+      [false, undefined, "No response within 50 ms."],
       [false, 302, "Status 302, expected 200 to 299."],
       [false, 500, "Status 500, expected 503."],
       [false, undefined, `connect ECONNREFUSED 127.0.0.1:${port}`],
@@ -180,11 +180,7 @@ describe("health/probe", () => {
   });
 
   it.each([
-    [
-      "an address that is not HTTP",
-      { http: [{ url: "file:///etc/passwd" }] },
-      "http.0.url: expected an http:// or https:// address",
-    ],
+    ["an address that is not HTTP", { http: [{ url: "file:///etc/passwd" }] }, "http.0.url: expected an http:// or https:// URL"],
     [
       "an invalid timeout",
       { http: [{ url: "http://a/", timeout: "soon" }] },

@@ -71,7 +71,7 @@ describe("http/fetch", () => {
     expect((await fetched({ url: `http://user:s3cret@${host}/` })).error).toContain("without user name and password");
     for (const [path, message] of [
       ["/metadata", "not public (linkLocal)"],
-      ["/file", "redirects to an address that is not followed, with the protocol file:."],
+      ["/file", "redirects to a URL whose protocol is not allowed: file:."],
       ["/round", "was redirected too often: at most 5 are allowed."],
     ]) {
       expect((await fetched({ url: `${url}${path}` })).error).toContain(message);
@@ -99,7 +99,7 @@ describe("http/fetch", () => {
     expect(full.result.text).toHaveLength(245_760);
     for (const path of ["/", "/bomb", "/endless"]) {
       const job = await fetched({ url: `${url}${path}`, maxBytes: 200_000 });
-      expect(job).toMatchObject({ state: "failed", attempts: 1, error: "The answer is larger than 200000 bytes." });
+      expect(job).toMatchObject({ state: "failed", attempts: 1, error: "The response is larger than 200000 bytes." });
     }
     const slow = await runJob(database, "http/fetch", { url: `${url}/slow`, timeout: "100ms" });
     expect(slow.error).toContain("timeout");

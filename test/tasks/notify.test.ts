@@ -218,7 +218,7 @@ describe("notify/sms", () => {
 
   it.each([
     [400, "", "failed", "The SMS provider returned status 400."],
-    [200, "not json", "failed", "The SMS provider's answer has no id"],
+    [200, "not json", "failed", "The SMS provider's response has no id"],
     [500, '{"error": "t0ken-t0ken"}', "failed", "The SMS provider returned status 500."],
   ])("does not complete after a response with status %i and the body '%s'", async (status, body, state, message) => {
     const { url } = await httpServer((response) => response.writeHead(status).end(body));

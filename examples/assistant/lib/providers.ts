@@ -3,7 +3,7 @@ import { z } from "zod";
 import { guardedFetch } from "../../../tasks/@lib/guarded-fetch.ts";
 import { assistantConfig, type Provider } from "../config.ts";
 
-/** The maximum size of an answer (bytes). */
+/** The maximum size of a response (bytes). */
 const MOST_BYTES = 1_000_000;
 
 const answerSchema = z.object({
@@ -23,7 +23,7 @@ interface Request {
   /** The purpose that is recorded in assistant.ai_usage. */
   purpose: string;
   maxTokens: number;
-  /** The time limit for the answer (ms). */
+  /** The time limit for the response (ms). */
   timeout: number;
 }
 
@@ -48,7 +48,7 @@ export async function ask(sql: Sql, provider: Provider, request: Request, signal
         messages: [{ role: "user", content: request.prompt }],
       }),
       signal: AbortSignal.any([signal, limit]),
-      // The address comes from the operator's configuration.
+      // The URL comes from the operator's configuration.
       trusted: true,
     });
     const parts: Uint8Array[] = [];
@@ -73,14 +73,14 @@ export async function ask(sql: Sql, provider: Provider, request: Request, signal
 }
 
 function reasonOf(error: unknown, timeout: number): string {
-  if (error instanceof z.ZodError || error instanceof SyntaxError) return "the answer is not a chat completion.";
+  if (error instanceof z.ZodError || error instanceof SyntaxError) return "the response is not a chat completion.";
   if (!(error instanceof Error)) return String(error);
-  return error.name === "TimeoutError" ? `no answer within ${timeout} ms.` : error.message;
+  return error.name === "TimeoutError" ? `no response within ${timeout} ms.` : error.message;
 }
 
 /**
- * Sends a request to the provider that the rate-limit monitor has made active. If it does not answer, tries the others by priority, with those
- * that are down last. Blocked providers are skipped. Throws an AggregateError if no provider answers. If all are blocked, throws a Snooze that
+ * Sends a request to the provider that the rate-limit monitor has made active. If it does not respond, tries the other providers by priority, those
+ * that are down last. Blocked providers are skipped. Throws an AggregateError if no provider responds. If all are blocked, throws a Snooze that
  * postpones the job until the first quota resets.
  */
 export async function askAny(sql: Sql, request: Request, signal: AbortSignal): Promise<Completion> {
@@ -102,5 +102,5 @@ export async function askAny(sql: Sql, request: Request, signal: AbortSignal): P
       errors.push(error as Error);
     }
   }
-  throw new AggregateError(errors, `No AI provider answered: ${errors.map(({ message }) => message).join(" ")}`);
+  throw new AggregateError(errors, `No AI provider responded: ${errors.map(({ message }) => message).join(" ")}`);
 }

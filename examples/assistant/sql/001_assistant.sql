@@ -56,7 +56,7 @@ comment on table assistant.study_chat_memory is 'The assistant''s memories of st
 create index if not exists study_chat_memory_created_at on assistant.study_chat_memory (created_at);
 
 create table if not exists assistant.response_cache (key text primary key, value jsonb not null, expires_at timestamptz not null);
-comment on table assistant.response_cache is 'Cached answers. They are reused until they expire.';
+comment on table assistant.response_cache is 'Cached responses. They are reused until they expire.';
 create index if not exists response_cache_expires_at on assistant.response_cache (expires_at);
 
 create table if not exists assistant.weekly_summaries (
@@ -95,7 +95,7 @@ create table if not exists assistant.providers (
   error text
 );
 comment on table assistant.providers is 'The providers with their priorities and quotas, and the findings of the last quota/watch and the last probe.';
-comment on column assistant.providers.is_up is 'Whether the provider answered the last probe; null before the first.';
+comment on column assistant.providers.is_up is 'Whether the provider responded to the last probe; null before the first.';
 comment on column assistant.providers.since is 'When the provider last went up or down.';
 
 create table if not exists assistant.failovers (

@@ -50,10 +50,10 @@ create table if not exists calendar.archive_configurations (
   foreign key (source_id, user_id) references calendar.calendars (id, user_id) on delete cascade,
   foreign key (archive_id, user_id) references calendar.calendars (id, user_id) on delete cascade
 );
-comment on table calendar.archive_configurations is 'The source calendar from which a user''s events are copied, and the archive.';
+comment on table calendar.archive_configurations is 'The calendar from which a user''s events are copied, and the archive that they are copied to.';
 comment on column calendar.archive_configurations.notify is 'Whether the user gets an email when events have been archived.';
 comment on column calendar.archive_configurations.archived_through is
-  'The last day that a scheduled run has archived. The next run continues from there, so days without a running worker are not left out.';
+  'The last day that a scheduled run has archived. The next run continues from there, so days without a running worker are not skipped.';
 
 create or replace function calendar.archive(configuration_id integer, from_day date, to_day date)
 returns table (archived integer, already_archived integer, not_over integer)

@@ -7,7 +7,7 @@ create table if not exists demo.examples (
   name text primary key,
   started_at timestamptz not null default now()
 );
-comment on table demo.examples is 'The examples that have been started on this database. Their first-start work is not repeated.';
+comment on table demo.examples is 'The examples that have been started on this database. What they do at the first start is not repeated.';
 
 select legwork_private.register_tasks('[{"name": "demo/newsletter", "queue": "newsletter"}]')
 where not exists (select from legwork.tasks t where t.name = 'demo/newsletter');

@@ -3,11 +3,11 @@ import { Discard, RetryAfter, type Sql } from "legwork";
 import { assertAnswered } from "../../../tasks/@lib/assert-answered.ts";
 import { guardedFetch, shown } from "../../../tasks/@lib/guarded-fetch.ts";
 
-/** The largest answer that is read from a source (bytes), and the time limit (ms). */
+/** The maximum size of a response from a source (bytes), and the time limit (ms). */
 const MOST_BYTES = 2_000_000;
 const TIMEOUT_MS = 30_000;
 
-/** A source could not answer. Another attempt may succeed. */
+/** A source could not respond. Another attempt may succeed. */
 class SourceError extends Error {
   override readonly name = "SourceError";
 }
@@ -23,7 +23,8 @@ interface Source {
 
 /**
  * Fetches a document, stores it if its checksum has changed, and extends its expiry from now, depending on its kind, quality and stability. Throws a
- * SourceError if the source cannot answer now, a RetryAfter if it says when it can, and a Discard if it refuses. Failures are recorded in the document's row.
+ * SourceError if the source cannot respond now, a RetryAfter if it names a time for the next request, and a Discard if it rejects the request.
+ * Failures are recorded in the document's row.
  */
 export async function refreshDocument({ sql, signal }: { sql: Sql; signal: AbortSignal }, id: string): Promise<Refreshed> {
   const [document] =
@@ -43,7 +44,7 @@ export async function refreshDocument({ sql, signal }: { sql: Sql; signal: Abort
     if (stored.length === 0) return "gone";
     return isChanged ? "changed" : "unchanged";
   } catch (error) {
-    // That the worker is stopping says nothing about the source.
+    // A failure because the worker is stopping is not the source's fault.
     signal.throwIfAborted();
     const reason = error instanceof Error ? error.message : String(error);
     await sql`update documents.documents set refresh_failures = refresh_failures + 1, refresh_error = ${reason} where id = ${id}`;
@@ -62,7 +63,7 @@ interface Found {
 async function fetchSource(source: Source, signal: AbortSignal): Promise<Found> {
   const { source_url: url, checksum, etag, last_modified: lastModified } = source;
   const headers: Record<string, string> = {};
-  // Without stored content, the full answer is needed.
+  // Without stored content, the full response is needed.
   if (checksum !== null && etag !== null) headers["if-none-match"] = etag;
   if (checksum !== null && lastModified !== null) headers["if-modified-since"] = lastModified;
   const limited = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);

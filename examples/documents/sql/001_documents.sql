@@ -46,7 +46,7 @@ language sql immutable as $$
 $$;
 comment on function documents.ttl(text, real, integer) is
   'How long a fetched document is valid: a number of days by its kind, multiplied by 0.5 to 1.5 by its quality, and by up to 2 after four fetches without a '
-  'change. At least 1 day, at most 180 days.';
+  'change. The result is at least 1 day and at most 180 days.';
 
 create or replace view documents.workspace_health as
 select 'workspace:' || w.id as name, s.overdue = 0 and s.failing = 0 as healthy,

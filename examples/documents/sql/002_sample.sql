@@ -1,4 +1,5 @@
--- Two workspaces with a few documents, created together with the tables. The last document's source does not exist, so that there is a failure to see.
+-- Two workspaces with a few documents, created together with the tables. The last document's source does not exist, so that the example shows a
+-- failure.
 
 with workspaces as (
   insert into documents.workspaces (id) values ('acme'), ('globex') returning id

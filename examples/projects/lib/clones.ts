@@ -1,6 +1,6 @@
 import type { CloneOptions } from "../../../tasks/@lib/clone.ts";
 
-/** The limits of clones. Any address is allowed, because this example trusts every user who may insert projects. */
+/** The limits of clones. Any URL is allowed, because this example trusts every user who may insert projects. */
 export const CLONES = {
   protocols: ["https", "http", "ssh", "file"],
   guarded: false,

@@ -31,7 +31,7 @@ export interface PlanTask {
 
 /**
  * Returns the check boxes of a Markdown text, in order. A list item without a box is not a task; boxes below it belong to the
- * box above it. Whether a parent is done depends only on its own box, not on its children.
+ * box above it. Whether a parent is done depends only on its own box, not on those of its children.
  */
 export function parsePlan(markdown: string): PlanTask[] {
   const tree = fromMarkdown(markdown, { extensions: [gfmTaskListItem()], mdastExtensions: [gfmTaskListItemFromMarkdown()] });
@@ -71,7 +71,7 @@ export function progressOf(tasks: readonly PlanTask[]): number {
 }
 
 function plainText(node: Node): string {
-  // NUL is the only character that Postgres's text cannot store. Markdown replaces it, and references to it, too.
+  // NUL is the only character that Postgres's type text cannot store. Markdown parsers replace it, and character references to it, too.
   return toString(node, { includeHtml: false }).replaceAll(/\s+/g, " ").trim().slice(0, TITLE_LIMIT).toWellFormed();
 }
 

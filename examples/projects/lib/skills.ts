@@ -214,7 +214,7 @@ function fromRequirements(text: string): string[] {
   return text.split("\n").flatMap(requirementName);
 }
 
-/** Returns the name of a PEP 508 requirement; empty for an option, a comment or an address. */
+/** Returns the name of a PEP 508 requirement; empty for an option, a comment or a URL. */
 function requirementName(line: string): string[] {
   const name = /^\s*([a-z0-9](?:[\w.-]*[a-z0-9])?)\s*(?:$|[[(<>=!~;@#,])/i.exec(line)?.[1];
   return name === undefined ? [] : [name];

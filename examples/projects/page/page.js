@@ -92,7 +92,7 @@ function rowOf(job) {
   return row;
 }
 
-/** Creates a button that sends a request, shows the answer and refreshes the page. */
+/** Creates a button that sends a request, shows the response and refreshes the page. */
 function button(label, work) {
   const made = document.createElement("button");
   made.type = "button";

@@ -1,7 +1,7 @@
 -- The projects example: reads tasks, progress and skills from repositories.
 --
--- Safe to run at every start. Changing a project's address or requesting a refresh enqueues its processing in the same
--- transaction, by a trigger, so that the app's code cannot forget it.
+-- Safe to run at every start. When a project's URL changes or a refresh is requested, a trigger enqueues its processing in the same transaction, so
+-- that the app's code cannot forget it.
 
 create schema if not exists projects;
 comment on schema projects is 'The projects example: repositories with their tasks, progress and skills.';
@@ -33,9 +33,9 @@ create table if not exists projects.projects (
 comment on table projects.projects is 'One row per git repository.';
 comment on column projects.projects.user_id is 'The project''s owner. Other users cannot see the project, its jobs or its history.';
 comment on column projects.projects.tenant is 'The tenant of the project''s jobs.';
-comment on column projects.projects.repository_url is 'The address to clone: https, http, ssh, git@host:path, file or an absolute path.';
-comment on column projects.projects.plan_file is 'The path of the plan file in the repository, which is searched first. Null: only the usual files are searched.';
-comment on column projects.projects.name is 'The project''s name. Default: the last part of its address.';
+comment on column projects.projects.repository_url is 'The URL to clone: https, http, ssh, file, the short form git@host:path, or an absolute path.';
+comment on column projects.projects.plan_file is 'The path of the plan file in the repository. This file is searched first; if null, only the usual files are searched.';
+comment on column projects.projects.name is 'The project''s name. Default: the last part of its URL.';
 comment on column projects.projects.task_count is 'The number of check boxes in the plan file.';
 comment on column projects.projects.completed_count is 'The number of checked boxes.';
 comment on column projects.projects.progress_percentage is 'completed_count as a share of task_count (%); 0 without tasks.';
@@ -114,14 +114,14 @@ from (
 ) j
 where j.task in ('project_processing', 'skills_extraction') and j.tenant like 'projects-user-%';
 comment on view projects.jobs is 'The app''s jobs, in the app''s terms. A session that is confined to a user sees only that user''s jobs.';
-comment on column projects.jobs.type is 'project_processing, skills_extraction, or refresh for a processing that a user requested.';
+comment on column projects.jobs.type is 'project_processing, skills_extraction, or refresh if a user requested the processing.';
 comment on column projects.jobs.project_id is 'The project in the job''s payload.';
 comment on column projects.jobs.user_id is 'The project''s owner.';
 comment on column projects.jobs.status is 'queued, processing, completed, failed, cancelled or expired.';
 comment on column projects.jobs.priority is 'low, normal or high.';
 comment on column projects.jobs.error is 'The last error; null for a completed job.';
 comment on column projects.jobs.retry_count is 'The number of attempts after the first.';
-comment on column projects.jobs.max_retries is 'The maximum number of retries that are allowed.';
+comment on column projects.jobs.max_retries is 'The maximum number of retries.';
 comment on column projects.jobs.progress is 'The progress (%), while the job runs and afterward.';
 comment on column projects.jobs.progress_message is 'The current activity of the job.';
 

@@ -38,7 +38,7 @@ export default defineTask({
     const progressPercentage = progressOf(plan.tasks);
     const name = basename(parseRepositoryUrl(project.repository_url).shown, ".git");
 
-    // One transaction: other sessions never see old tasks with new progress, and the next job is enqueued only if this is stored.
+    // One transaction: other sessions never see old tasks with new progress, and the next job is enqueued only if this result is stored.
     await sql.transaction(async (sql, client) => {
       const stored = await sql`
         update projects.projects

@@ -13,7 +13,7 @@ const statusSchema = z.enum(["healthy", "degraded", "unhealthy"]);
 const checked = z.strictObject({
   provider: z.string(),
   isUp: z.boolean(),
-  milliseconds: z.number().describe("The time until the answer or the failure."),
+  milliseconds: z.number().describe("The time until the response or the failure."),
   error: z.string().optional(),
 });
 
@@ -23,7 +23,7 @@ export default defineTask({
   queue: "assistant",
   timeout: "2m",
   result: z.strictObject({
-    status: statusSchema.describe("unhealthy if no provider answers or the disk is nearly full."),
+    status: statusSchema.describe("unhealthy if no provider responds or the disk is nearly full."),
     providers: z.array(checked),
     databaseMilliseconds: z.number(),
     diskFreePercent: z.number(),

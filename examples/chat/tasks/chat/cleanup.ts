@@ -18,7 +18,7 @@ export default defineTask({
       type === "files"
         ? (["retention/files", { folder: files, olderThan: age, recursive: true }] as const)
         : (["retention/expire", { table: `chat.${type}`, olderThan: age }] as const);
-    // A second attempt finds the job that the first attempt enqueued.
+    // The key makes a second attempt find the job that the first attempt enqueued.
     return { task, jobId: await enqueue(task, payload, { uniqueFor: "1 day", uniqueKey: `chat:${job.id}` }) };
   },
 });

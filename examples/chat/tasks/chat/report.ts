@@ -8,16 +8,16 @@ export default defineTask({
     type: z.enum(["usage", "audit", "performance"]),
     params: z
       .strictObject({
-        since: z.iso.datetime({ offset: true }).optional().describe("The start of the reported time."),
+        since: z.iso.datetime({ offset: true }).optional().describe("The start of the reported period."),
         period: z
           .string()
           .min(1)
           .max(100)
           .default("1 day")
-          .describe("Instead of since: a Postgres interval before now, such as 1 day."),
+          .describe("Replaces since: the length of the period before now, as a Postgres interval such as 1 day."),
         format: z.enum(["csv", "json", "html"]).default("csv"),
       })
-      .describe("The reported time and the format."),
+      .describe("The reported period and the format."),
   }),
   result: z.strictObject({ task: z.string(), jobId: z.string() }),
   async run({ type, params: { since, period, format } }, { sql, enqueue, job }) {

@@ -10,7 +10,7 @@ export default defineTask({
     const users = await sql<{ email: string }>`select email from chat.users where email is not null order by id`;
     for (const [index, { email }] of users.entries()) {
       const mail = { to: email, subject: edition, text: "Here is the latest news." };
-      // A second attempt finds the emails that the first attempt enqueued.
+      // The key makes a second attempt find the emails that the first attempt enqueued.
       await enqueue("notify/email", mail, { uniqueFor: "1 day", uniqueKey: `newsletter:${job.id}:${email}`, maxAttempts: 3 });
       progress(((index + 1) / users.length) * 100);
     }

@@ -2,7 +2,7 @@ import { defineTask } from "legwork";
 import { z } from "zod";
 import { type Refreshed, refreshDocument } from "../../lib/refresh.ts";
 
-/** How many documents of a batch are fetched at the same time. The limit keeps a batch from overloading a source. */
+/** How many documents of a batch are fetched at the same time. The limit prevents a batch from overloading a source. */
 const AT_ONCE = 5;
 
 export default defineTask({
@@ -45,7 +45,8 @@ export default defineTask({
           return await refreshDocument({ sql, signal }, id);
         } catch (error) {
           signal.throwIfAborted();
-          // The document gets its own job, which has its own retries and delays no other document. It is enqueued once, however many attempts this job needs.
+          // The document gets its own job, which has its own retries and delays no other document. It is enqueued only once, no matter how many
+          // attempts this job needs.
           await enqueue("documents/refresh_document", { documentId: id }, { uniqueFor: "6d", uniqueKey: `${job.id}:${id}` });
           log.warn(
             { event: "document_refresh_failed", documentId: id, reason: String(error) },
