@@ -368,9 +368,31 @@ export async function loadConfig(
   if (parsed.success) return { config: Object.freeze(parsed.data), onStart, middleware, file: path };
   const issue = parsed.error.issues[0];
   const key = String(issue?.path[0] ?? (issue?.code === "unrecognized_keys" ? issue.keys[0] : ""));
-  throw new LegworkError("LW514", `${origin.get(key) ?? key}: ${issue?.message ?? "invalid"}.`, {
-    hint: `Settings: ${Object.keys(ENVIRONMENT).join(", ")}. See docs/reference/configuration.md.`,
-  });
+  throw new LegworkError(
+    "LW514",
+    `${origin.get(key) ?? key}: ${numberMessage(issue, merged[key]) ?? issue?.message ?? "invalid"}.`,
+    {
+      hint:
+        issue?.code === "unrecognized_keys"
+          ? `Settings: ${Object.keys(ENVIRONMENT).join(", ")}. See docs/reference/configuration.md.`
+          : "docs/reference/configuration.md describes every setting and its values.",
+    },
+  );
+}
+
+/** What is wrong with the value of a setting that is a number; undefined for any other. */
+function numberMessage(issue: z.core.$ZodIssue | undefined, given: unknown): string | undefined {
+  if (typeof given !== "string" && typeof given !== "number") return undefined;
+  const must = mustBe(issue);
+  return must === undefined ? undefined : `it is '${given}'; it must be ${must}`;
+}
+
+function mustBe(issue: z.core.$ZodIssue | undefined): string | undefined {
+  if (issue?.code === "invalid_type" && issue.expected === "number") return "a number";
+  if (issue?.code === "invalid_type" && issue.expected === "int") return "a whole number";
+  if (issue?.code === "too_small" && issue.origin === "number") return `at least ${issue.minimum.toLocaleString("en-US")}`;
+  if (issue?.code === "too_big" && issue.origin === "number") return `at most ${issue.maximum.toLocaleString("en-US")}`;
+  return undefined;
 }
 
 async function readConfigFile(directory: string): Promise<{ path: string | undefined; content: ConfigFile }> {

@@ -37,7 +37,7 @@ describe("configuration", () => {
   });
 
   it.each([
-    [{}, { LEGWORK_PORT: "99999" }, "LEGWORK_PORT: Too big"],
+    [{}, { LEGWORK_PORT: "99999" }, "LEGWORK_PORT: it is '99999'; it must be at most 65,535."],
     [{}, { DATABASE_URL: "localhost" }, "DATABASE_URL: expected postgres://"],
     [{ logLevel: "loud" as "info" }, {}, "--log-level: Invalid option"],
     [{}, { LEGWORK_JWT_SECRET: "short" }, "LEGWORK_JWT_SECRET: expected at least 32"],

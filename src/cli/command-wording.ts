@@ -4,6 +4,9 @@ import type { Reason } from "../jobs/explain-job.ts";
 /** Quotes a word of a command for the shell, if necessary. */
 const word = (text = "…"): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`);
 
+/** A name as an argument that is not an option; one that begins with a hyphen would be taken for an option. */
+export const argument = (text?: string): string => `${text?.startsWith("-") === true ? "-- " : ""}${word(text)}`;
+
 const limit = (option: string, { scope, name, key }: Action): string =>
   `\`legwork limit --${scope} ${word(name)} ${option}${key === undefined ? "" : ` --key ${word(key)}`}\``;
 
@@ -12,7 +15,7 @@ export const COMMANDS: Wording = {
   cancel_job: ({ id = "<id>" }) => `\`legwork cancel ${id}\``,
   change_setting: ({ name }) => `\`select legwork.change_setting('${name ?? "…"}', …)\` in SQL`,
   discard_job: ({ id = "<id>" }) => `\`legwork discard ${id}\``,
-  enable_schedule: ({ name }) => `\`legwork schedule enable ${word(name)}\``,
+  enable_schedule: ({ name }) => `\`legwork schedule enable ${argument(name)}\``,
   enqueue_batch: () => "`legwork batch start`",
   explain_job: ({ id = "<id>" }) => `\`legwork explain ${id}\``,
   limit_concurrency: (action) => limit(`--concurrency ${action.max}`, action),
@@ -31,12 +34,12 @@ export const COMMANDS: Wording = {
     `\`legwork rerun ${id}${asks.includes("payload") ? " --payload '{…}'" : ""}${task === undefined ? "" : ` --task ${word(task)}`}${discard === true ? " --discard" : ""}\``,
   resume_all: () => "`legwork resume --all`",
   resume_worker: ({ name }) => `\`legwork workers resume ${word(name)}\``,
-  resume_queue: ({ name }) => `\`legwork resume ${word(name)}\``,
+  resume_queue: ({ name }) => `\`legwork resume ${argument(name)}\``,
   resume_task: ({ name }) => `\`legwork resume --task ${word(name)}\``,
   retry_job: ({ id = "<id>" }) => `\`legwork retry ${id}\``,
   retry_workflow: ({ id = "<id>" }) => `\`legwork workflow retry ${id}\``,
-  run_schedule: ({ name }) => `\`legwork schedule run ${word(name)}\``,
-  send_signal: ({ id = "<id>", name }) => `\`legwork signal ${id} ${word(name)}\``,
+  run_schedule: ({ name }) => `\`legwork schedule run ${argument(name)}\``,
+  send_signal: ({ id = "<id>", name }) => `\`legwork signal ${id} ${argument(name)}\``,
   set_priority: ({ id = "<id>", priority }) => `\`legwork priority ${id} --to ${priority}\``,
   show_log: ({ id = "<id>" }) => `\`legwork job ${id}\``,
   show_task: () => "`legwork tasks --json`",

@@ -79,6 +79,11 @@ export function printIds(
   }
 }
 
+/** A text whose lines after the first are indented, so that a user's text with line feeds cannot look like other output. */
+export function indented(text: string, columns: number): string {
+  return text.replaceAll("\n", `\n${" ".repeat(columns)}`);
+}
+
 /** Prints the outcome of a change: as JSON or as a sentence. */
 export function printDone(json: boolean | undefined, value: unknown, text: string): void {
   if (json === true) printJson(value);

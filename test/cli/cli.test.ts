@@ -1,3 +1,9 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, existsSync, openSync } from "node:fs";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { beforeAll, describe, expect, it } from "vitest";
 import { createProgram } from "../../src/cli/main.ts";
@@ -14,6 +20,19 @@ beforeAll(async () => {
     `select legwork_private.register_tasks('[{"name": "notify/email", "payload_schema": {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}}]')`,
   );
 });
+
+/** Runs a command whose standard output is a full disk. */
+async function intoFullDisk(parameters: readonly string[]): Promise<{ code: number | null; stderr: string }> {
+  const full = openSync("/dev/full", "w");
+  const script = fileURLToPath(new URL("../../bin/legwork.js", import.meta.url));
+  const child = spawn(process.execPath, [script, ...parameters], {
+    env: { PATH: process.env["PATH"] ?? "", LEGWORK_LOG_LEVEL: "warn", DATABASE_URL: database.url },
+    stdio: ["ignore", full, "pipe"],
+  });
+  closeSync(full);
+  const [stderr, [code]] = await Promise.all([text(child.stderr as Readable), once(child, "close")]);
+  return { code: code as number | null, stderr };
+}
 
 const run = (...parameters: string[]): Promise<CliResult> => legwork(parameters, { DATABASE_URL: database.url });
 
@@ -241,6 +260,24 @@ describe("an error", () => {
     ],
     ["an unknown type of target", ["audit", "--target-type", "jobb"], {}, 2, "Did you mean 'job'?"],
     ["a payload that is null", ["add", "notify/email", "null"], {}, 1, "expected object, received null. (LW422)"],
+    ["a job that never existed", ["job", "999999"], {}, 1, "hint: No job has had this id yet"],
+    [
+      "a report that cannot be written",
+      ["report", "--out", "/nonexistent/report.md"],
+      {},
+      2,
+      "/nonexistent/report.md cannot be written: no such file or directory. (LW400)",
+    ],
+    ["a setting that is not a number", ["worker"], { LEGWORK_CONCURRENCY: "x" }, 2, "it is 'x'; it must be a number. (LW514)"],
+    ["a setting that is too small", ["worker"], { LEGWORK_CONCURRENCY: "0" }, 2, "it is '0'; it must be at least 1. (LW514)"],
+    ["a preset that does not exist", ["worker", "-C", "/nonexistent/a.ts"], {}, 2, "/nonexistent/a.ts does not exist. (LW514)"],
+    [
+      "a file in place of a directory of tasks",
+      ["worker", "--tasks", import.meta.filename],
+      {},
+      1,
+      "is not a directory of task files.",
+    ],
     ["discarding without saying which jobs", ["discard"], {}, 2, "For example `legwork discard 42`"],
     ["resuming without saying what", ["resume"], {}, 2, "For example `legwork resume mail`"],
   ];
@@ -255,6 +292,13 @@ describe("an error", () => {
       expect(result.stdout).toBe("");
     },
   );
+
+  it.runIf(existsSync("/dev/full"))("for output that cannot be written is one message, also while it is repeated", async () => {
+    for (const parameters of [["help"], ["jobs", "--json"], ["overview", "--watch", "200ms"]]) {
+      const { code, stderr } = await intoFullDisk(parameters);
+      expect({ code, stderr }).toEqual({ code: 1, stderr: "legwork: The output cannot be written: no space left on device.\n" });
+    }
+  });
 
   it("for a database that was never migrated says that it must be migrated", async () => {
     await database.pool.query("create database legwork_cli_empty");

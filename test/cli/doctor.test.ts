@@ -19,6 +19,7 @@ it("legwork doctor prints findings with their fixes, the worst first, and exits 
   expect(result.stdout).toMatch(
     /^critical {2}tasks +1 job for task 'unknown' has been waiting for .*\n +→ .*Start a worker that runs the task/m,
   );
+  expect(result.stdout).toMatch(/^ok +waiting +No job that a worker could run is waiting\.$/m);
   const severities = [...result.stdout.matchAll(/^(critical|warning|ok) {2}/gm)].map(([, severity]) => severity);
   expect(severities).toEqual(["critical", "warning", "ok"].flatMap((severity) => severities.filter((each) => each === severity)));
   expect(result.stdout).toMatch(/\n\n\d+ critical, \d+ warnings?, \d+ ok\.\n$/);

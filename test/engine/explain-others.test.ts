@@ -148,6 +148,12 @@ describe("a schedule", () => {
       `select legwork_private.register_crontab('[{"identifier": "c", "task": "t", "cron": "* * * * *", "upcoming": []}]')`,
     );
     expect((await explain("c"))[0]).toMatchObject({ reason: "schedule_crontab" });
+    await query("delete from legwork_private.worker_processes");
+    await beat("w2", "{other}");
+    const crontab = (await explain("c")).filter(({ reason }) => reason === "no_worker");
+    expect(crontab.map(({ detail }) => detail)).toEqual([
+      "Its jobs would wait: the only running Legwork worker does not have the task 't'.",
+    ]);
   });
 });
 
@@ -181,6 +187,14 @@ describe("a workflow", () => {
       await jobOf(id, "a"),
     ]);
     expect(codes(await explain(id))).toEqual(["workflow_running", "step_running", "steps_behind"]);
+    const job = await jobOf(id, "a");
+    expect((await explain(id))[1]?.detail).toMatch(new RegExp(`^Step 'a' \\(job ${job}\\) is running: attempt 1, since `));
+    await query("select legwork.cancel_job($1, 'wrong file')", [job]);
+    expect((await explain(id))[1]).toMatchObject({
+      detail: expect.stringMatching(/ is running: .* Cancelled by postgres: wrong file\. Its task was signaled to stop at /),
+      fix: expect.stringMatching(/^Wait for the task to respond to its abort signal\./),
+      actions: [],
+    });
   });
 
   it("that has failed names the failed step and its error, and its fix retries it", async () => {
@@ -261,8 +275,24 @@ describe("a queue", () => {
     expect((await explain())[1]).toMatchObject({
       reason: "no_worker",
       detail: expect.stringMatching(
-        /^1 job waits of task 't', the oldest for .*: the only running Legwork worker does not have the task 't'\.$/,
+        /^1 job of task 't' has been waiting for .*: the only running Legwork worker does not have the task 't'\.$/,
       ),
+    });
+    await query("select graphile_worker.add_job('othr') from generate_series(1, 2)");
+    await query("select legwork.drop_limit('concurrency', task => 't')");
+    expect((await operationsOn(database.pool).queues.explain("default"))[0]).toMatchObject({
+      reason: "no_worker",
+      detail: expect.stringMatching(
+        /^2 jobs of task 'othr' are waiting, the oldest for .*: the only .* does not have the task 'othr'\. No Legwork worker has ever had it\. Did you mean 'other'\?$/,
+      ),
+      fix: expect.stringMatching(
+        /^If so, cancel those jobs and enqueue them again for the right task\. Otherwise start a worker /,
+      ),
+    });
+    expect((await operationsOn(database.pool).workers.explain("w1")).at(-1)).toMatchObject({
+      reason: "worker_lacks_task",
+      detail: expect.stringMatching(/ No Legwork worker has ever had it\. Did you mean 'other'\?$/),
+      fix: expect.stringMatching(/^If so, cancel those jobs/),
     });
     await follow([limit!]);
     expect((await query("select limits from legwork.tasks where name = 't'"))[0].limits).toMatchObject([{ max: 2 }]);
@@ -286,7 +316,7 @@ describe("a worker", () => {
       {
         reason: "worker_full",
         detail: expect.stringMatching(
-          /^It is running 2 jobs of at most 2; the longest, job \d+ \(task t\), since .*, for 1 minute/,
+          /^It is running 2 of at most 2 jobs; the longest, job \d+ \(task t\), since .*, for 1 minute/,
         ),
         actions: [{ do: "explain_job" }],
       },
@@ -364,11 +394,14 @@ it("the command line and REST explain these objects too, in their own words, and
   await query(
     "select legwork.schedule('s', 't', every => '1 hour'), legwork.disable_schedule('s'), legwork.pause_queue('q', 'down')",
   );
+  await query(
+    `select legwork_private.register_tasks('[{"name": "t", "queue": "q"}, {"name": "other"}, {"name": "odd", "queue": "-q"}]'), legwork.pause_queue('-q', E'two\\n2. lines')`,
+  );
   const id = await one(`select legwork.start_workflow('w', '{"a": {"task": "t"}}')`);
   const server = await startRest(database);
   try {
     expect((await rest(server, "GET", "/schedules/s/explain")).body.items[0].fix).toBe(
-      "Enable it: `POST /api/v1/schedules/s/enable` or run it once now: `POST /api/v1/schedules/s/run`",
+      "Enable it: `POST /api/v1/schedules/s/enable`, or run it once now: `POST /api/v1/schedules/s/run`",
     );
     expect((await rest(server, "GET", "/queues/q/explain")).body.items[0]).toMatchObject({
       reason: "queue_paused",
@@ -394,11 +427,16 @@ it("the command line and REST explain these objects too, in their own words, and
         return stdout + stderr;
       };
       expect(await explain("schedule", "s")).toMatch(
-        /^1\. It was disabled by postgres at .*\n {3}Enable it: `legwork schedule enable s` or run it once now: `legwork schedule run s`\n2\. Queue 'q' was paused/,
+        /^1\. It was disabled by postgres at .*\n {3}Enable it: `legwork schedule enable s`, or run it once now: `legwork schedule run s`\n2\. Queue 'q' was paused/,
       );
       expect(await explain("queue", "q")).toContain("Resume the queue: `legwork resume q`");
       expect(await explain("workflow", id)).toContain("Step 'a' (job ");
       expect(await explain("worker", "w1")).toContain("It is running no jobs");
+      // A line of a reason cannot be mistaken for another reason, nor a name for an option.
+      const hostile = await explain("queue", "--", "-q");
+      expect(hostile).toMatch(
+        /^1\. Queue '-q' was paused by postgres at .*: two\n {3}2\. lines\.\n {3}Resume the queue: `legwork resume -- -q`\n2\. /,
+      );
       const pointed = await explain("s");
       expect(pointed).toContain("'s' is not a job id. It is the name of a schedule.");
       expect(pointed).toContain("Write `legwork explain schedule s`.");

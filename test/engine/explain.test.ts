@@ -1,3 +1,4 @@
+import { globSync, readFileSync } from "node:fs";
 import { beforeEach, expect, it } from "vitest";
 import { enqueue } from "../../src/jobs/enqueue.ts";
 import { explainJob, type Reason } from "../../src/jobs/explain-job.ts";
@@ -265,9 +266,20 @@ it("a running job shows its worker and its start, and whether the worker is sile
   expect(await explain(id)).toMatchObject([
     { reason: "running", detail: expect.stringMatching(/attempt 1, .* worker w1 \(host, process 1\)/) },
   ]);
+  await query("update graphile_worker._private_jobs set locked_at = now() - interval '2 minutes' where id = $1", [id]);
+  expect((await explain(id))[0]!.fix).toMatch(
+    /^Wait, or cancel it: `select legwork\.cancel_job\(\d+\);`\. Its task has no timeout\. If it also ignores its abort signal, /,
+  );
+  await query("update graphile_worker._private_jobs set locked_at = now() where id = $1", [id]);
+  await expect(query("select legwork.rerun_job($1)", [id])).rejects.toMatchObject({
+    code: "LW409",
+    hint: "Wait for it to end. To run it twice, enqueue it again.",
+  });
   await query("select legwork.cancel_job($1, 'wrong')", [id]);
   await query("update legwork_private.worker_processes set seen_at = seen_at - interval '1 minute'");
   expect(await reasons(id)).toEqual(["running", "worker_silent", "cancelling"]);
+  // It cannot be cancelled twice.
+  expect((await explain(id))[0]).toMatchObject({ fix: "Wait.", actions: [] });
   expect((await explain(id))[2]!.fix).toMatch(
     /If it does not, the only way to stop it is to restart worker w1 .+, because the task has no timeout/,
   );
@@ -303,6 +315,9 @@ it("a fetched job counts as not started, instead of as running, only if its work
     {
       reason: "fetched_ahead",
       detail: expect.stringMatching(/^It has not started\. Worker w1 \(host, process 1\) has fetched it in advance and is about/),
+      fix: expect.stringMatching(
+        /^Wait, or cancel it: `select legwork\.cancel_job\(\d+\);`\. If LEGWORK_LOCAL_QUEUE_SIZE is set, /,
+      ),
     },
   ]);
   await query("update legwork_private.worker_processes set concurrency = 2, running = array[97, 98]");
@@ -313,7 +328,33 @@ it("a fetched job counts as not started, instead of as running, only if its work
   await query("update legwork_private.worker_processes set blocked_since = clock_timestamp(), blocked_jobs = array[$1::bigint]", [
     id,
   ]);
-  expect(await reasons(id)).toEqual(["running", "worker_blocked"]);
+  expect(await explain(id)).toMatchObject([
+    // A signal cannot interrupt it.
+    { reason: "running", fix: "Wait.", actions: [] },
+    { reason: "worker_blocked" },
+  ]);
+});
+
+it("every sentence of a fix ends before the next one begins, and every time has its date", () => {
+  const sources = globSync("sql/definitions/**/*.sql").map((path) => [path, readFileSync(path, "utf8")] as const);
+  expect(sources.length).toBeGreaterThan(50);
+  const suspicious = sources.flatMap(([path, text]) =>
+    text
+      .split("\n")
+      .filter((line) => /'HH24:MI/.test(line) || /suggest\(.*\) \|\| (' [A-Z]|format\(' [A-Z])/.test(line))
+      .map((line) => `${path}: ${line.trim()}`),
+  );
+  expect(suspicious).toEqual([]);
+});
+
+it("a job that was cancelled because of another one leads to that one first", async () => {
+  const first = await add();
+  const second = await add({ dependsOn: [first] });
+  await query("select graphile_worker.permanently_fail_jobs(array[$1::bigint], 'boom')", [first]);
+  await query("select legwork.tick()");
+  expect((await explain(second))[0]!.fix).toBe(
+    `See what happened to that job: \`select * from legwork.explain_job(${first});\`. Then, if it should run, run it again: \`select legwork.rerun_job(${second});\``,
+  );
 });
 
 it("a job that has ended shows how it ended and what can be done", async () => {

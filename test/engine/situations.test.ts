@@ -391,7 +391,7 @@ const HELD_BACK: [string, Situation][] = [
       await expect(explainJob(database.pool, id)).rejects.toMatchObject({
         code: "LW404",
         hint: expect.stringMatching(
-          /^The id has been assigned.*\. Either the transaction that enqueued the job is still open .+ The oldest open transaction .+ belongs to session \d+ of user 'postgres'/,
+          /^The id was assigned.*\. Either the transaction that enqueued the job is still open .+ The oldest open transaction .+ belongs to session \d+ of user 'postgres'/,
         ),
       });
       await expect(explainJob(database.pool, "9999999")).rejects.toMatchObject({
@@ -582,7 +582,12 @@ const HELD_BACK: [string, Situation][] = [
       await completes((await add("--job-key", "k", "--throttle", "1h")).id);
       const { id } = await add("--job-key", "k", "--throttle", "1h");
       await follow(
-        (await told.names(id, /It is due at .+: requests with its job key 'k' are throttled, so that one starts every hour/))[0],
+        (
+          await told.names(
+            id,
+            /It is due at .+: requests with its job key 'k' are throttled, so that at most one starts every hour/,
+          )
+        )[0],
       );
       await completes(id);
       told.helped();

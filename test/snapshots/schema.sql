@@ -3408,7 +3408,7 @@ AS $function$
   -- they are critical only while the workers are idle.
   select 'waiting',
     case when l.oldest is null or l.oldest >= now() - patience then 'ok' when c.workers > 0 and c.running = 0 then 'critical' else 'warning' end,
-    case when l.oldest is null then 'No job that is ready to run is waiting.'
+    case when l.oldest is null then 'No job that a worker could run is waiting.'
       else format('%s %s %s%s.', legwork_private.counted(l.jobs, l.noun), case l.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end,
         legwork_private.in_words(date_trunc('second', legwork_private.elapsed(l.oldest, now()))),
         case when c.workers > 0 and c.running = 0 then ', and the workers are idle' else '' end)
@@ -3973,10 +3973,14 @@ begin
       select 3, l.* from legwork_private.explain_full_limits(explain_queue.name) with ordinality as l (reason, detail, fix, actions, n)
       union all
       select 4, 'no_worker',
-        format('%s of task ''%s'', the oldest for %s: %s.', legwork_private.counted(p.jobs, case p.jobs when 1000 then 'or more job waits' else 'job waits' end, case p.jobs when 1000 then 'or more jobs wait' else 'jobs wait' end),
-          p.task, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(p.oldest, clock_timestamp()))), legwork_private.missing_worker(p.task)),
-        'Start a worker that has it: legwork worker --tasks DIR. A plain graphile-worker process with the task would run it too, but is not visible here', '[]', row_number() over (order by p.oldest)
+        format('%s of task ''%s'' %s %s: %s.%s', legwork_private.counted(p.jobs, case p.jobs when 1000 then 'or more job' else 'job' end), p.task,
+          case p.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end,
+          legwork_private.in_words(date_trunc('second', legwork_private.elapsed(p.oldest, clock_timestamp()))), legwork_private.missing_worker(p.task),
+          ' No Legwork worker has ever had it. Did you mean ''' || n.intended || '''?'),
+        case when n.intended is not null then 'If so, cancel those jobs and enqueue them again for the right task. Otherwise start a worker that has this task: legwork worker --tasks DIR'
+          else 'Start a worker that has it: legwork worker --tasks DIR. A plain graphile-worker process with the task would run it too, but is not visible here' end, '[]', row_number() over (order by p.oldest)
       from (select * from legwork_private.queue_probe(explain_queue.name) q where legwork_private.missing_worker(q.task) is not null order by q.oldest limit 5) p
+      cross join lateral (select legwork_private.intended_task(p.task) as intended) n
       union all
       select 5, b.* from legwork_private.explain_backlog(explain_queue.name, v_probed, v_oldest) with ordinality as b (reason, detail, fix, actions, n)
     ) x;
@@ -4014,7 +4018,7 @@ begin
       select 2, o.* from legwork_private.explain_occurrences(v_definition) with ordinality as o (reason, detail, fix, actions, n)
       union all
       select 3, 'no_worker', format('Its jobs would wait: %s.', legwork_private.missing_worker(v_definition.task)), 'Start a worker that has it: legwork worker --tasks DIR', '[]', 1
-      where legwork_private.missing_worker(v_definition.task) is not null
+      where v_definition.name is not null and legwork_private.missing_worker(v_definition.task) is not null
       union all
       select 4, p.* from legwork_private.explain_pauses(
         coalesce((select k.queue from legwork_private.task_definitions k where k.name = v_definition.task), 'default'), v_definition.task
@@ -4080,7 +4084,7 @@ begin
       where v_worker.seen_at < clock_timestamp() - legwork_private.worker_grace()
       union all
       select 2, case f.kind when 'restart' then 'worker_restarts' else 'worker_cannot_record' end,
-        case f.kind when 'restart' then format('Its runner has restarted %s in 15 minutes, last at %s: %s', case f.times when 1 then 'once' when 2 then 'twice' else legwork_private.counted(f.times, 'time') end, to_char(f.at, 'HH24:MI:SS TZ'), f.reason)
+        case f.kind when 'restart' then format('Its runner has restarted %s in 15 minutes, last at %s: %s', case f.times when 1 then 'once' when 2 then 'twice' else legwork_private.counted(f.times, 'time') end, to_char(f.at, 'YYYY-MM-DD HH24:MI:SS TZ'), f.reason)
           else format('It cannot record how jobs end: %s', f.reason) end,
         case when f.job_id is not null then format('Job %s seems to be the cause; ', f.job_id) || legwork_private.suggest('cancel it', a.action)
           else 'Check its log and the database server''s log' end,
@@ -4716,8 +4720,9 @@ begin
   if v_original.id is null then
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % has not ended: it is %.', job_id, v_state using
-      errcode = 'LW409', detail = jsonb_build_object('do', 'retry_job', 'id', job_id),
-      hint = '`select legwork.retry_job(' || job_id || ')` starts a job early. To run it twice, enqueue it again.';
+      errcode = 'LW409', detail = case when v_state <> 'running' then jsonb_build_object('do', 'retry_job', 'id', job_id)::text else '' end,
+      hint = case when v_state = 'running' then 'Wait for it to end. To run it twice, enqueue it again.'
+        else '`select legwork.retry_job(' || job_id || ')` starts a job early. To run it twice, enqueue it again.' end;
   end if;
   v_was := v_original.task;
   v_original.task := coalesce(rerun_job.task, v_was);
@@ -6377,6 +6382,12 @@ CREATE OR REPLACE FUNCTION legwork_private.as_graphile_job(job graphile_worker._
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN ROW((job).id, (job).job_queue_id, (job).task_id, (job).payload, (job).priority, (job).run_at, (job).attempts, (job).max_attempts, (job).last_error, (job).created_at, (job).updated_at, (job).key, (job).locked_at, (job).locked_by, (job).revision, (job).flags, (job).is_available, NULL::xid)::legwork_private.graphile_jobs
+
+CREATE OR REPLACE FUNCTION legwork_private.as_sentence(text text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN regexp_replace(text, '([^.!?…])$'::text, '\1.'::text)
 
 CREATE OR REPLACE FUNCTION legwork_private.asker()
  RETURNS name
@@ -9258,7 +9269,7 @@ begin
     when 'cancelled' then
       select jsonb_build_object('do', 'retry_workflow', 'id', s.workflow_id::text) into v_other from legwork_private.workflow_run_steps s where s.job_id = explain_ended.job_id limit 1;
       if v_other is not null then
-        detail := detail || format(' It is a step of workflow %s.', v_other ->> 'id');
+        detail := legwork_private.as_sentence(detail) || format(' It is a step of workflow %s.', v_other ->> 'id');
         actions := jsonb_build_array(v_other);
         fix := 'once the cause is fixed, ' || legwork_private.suggest('run the steps that have not completed again', v_other);
       else
@@ -9273,7 +9284,7 @@ begin
         then
           v_other := jsonb_build_object('do', 'explain_job', 'id', v_found);
           actions := jsonb_build_array(v_other, v_rerun);
-          fix := format('%s Then, %s', legwork_private.suggest('see what happened to that job', v_other), fix);
+          fix := format('%s. Then, %s', legwork_private.suggest('see what happened to that job', v_other), fix);
         end if;
       end if;
     else
@@ -9420,8 +9431,10 @@ CREATE OR REPLACE FUNCTION legwork_private.explain_lacking_tasks(worker legwork_
 AS $function$
   select 'worker_lacks_task',
     format(case when t.identifier = any (worker.excluded) then 'It was started without the task ''%s'' (--only, --except), for which %s%s.' else 'It does not have the task ''%s'', for which %s%s.' end, t.identifier, legwork_private.counted(x.jobs, case x.jobs when 1000 then 'or more job waits' else 'job waits' end, case x.jobs when 1000 then 'or more jobs wait' else 'jobs wait' end),
-      case when legwork_private.missing_worker(t.identifier) is null then '; other workers run it' else ', and no running worker runs it' end),
+      case when legwork_private.missing_worker(t.identifier) is null then '; other workers run it' else ', and no running worker runs it' end)
+      || coalesce(' No Legwork worker has ever had it. Did you mean ''' || legwork_private.intended_task(t.identifier) || '''?', ''),
     case when legwork_private.missing_worker(t.identifier) is null then 'Nothing to do if this worker is meant to run other tasks' when t.identifier = any (worker.excluded) then 'Restart it without excluding this task, or start another worker for it'
+      when legwork_private.intended_task(t.identifier) is not null then 'If so, cancel those jobs and enqueue them again for the right task. Otherwise add the task''s file to the directories of this worker''s --tasks, and restart it'
       else 'Add its file to the directories of this worker''s --tasks, and restart it' end, '[]'::jsonb
   from (select k.id, k.identifier from legwork_private.graphile_tasks k where k.identifier <> all (worker.tasks) order by k.id limit 200) t
   cross join lateral (
@@ -9485,7 +9498,7 @@ AS $function$
     case k.state
       when 'skipped' then case when live.id is null then 'Nothing to do: the job in the way has ended, so the next occurrence will be enqueued'
         else legwork_private.suggest(format('see what job %s is doing', live.id), e.action) end
-      when 'missed' then legwork_private.suggest('run it now', r.action) || ' To enqueue missed occurrences late, create the schedule with missed => one or all'
+      when 'missed' then legwork_private.suggest('run it now', r.action) || '. To enqueue missed occurrences late, create the schedule with missed => one or all'
       when 'waiting' then 'It is enqueued as soon as the schedules that it requires have completed; ' || legwork_private.suggest('run it now', r.action)
       else legwork_private.suggest('run it anyway', r.action) end,
     case when k.state <> 'skipped' then jsonb_build_array(r.action) when live.id is null then '[]' else jsonb_build_array(e.action) end
@@ -9552,7 +9565,7 @@ AS $function$
     format('%1$s by %3$s at %2$s%5$s: %4$s',
       case p.scope when 'all' then 'Everything was stopped' when 'queue' then format('Queue ''%s'' was paused', p.name)
         else format('Task ''%s'' was paused', p.name) end,
-      to_char(p.paused_at, 'YYYY-MM-DD HH24:MI:SS TZ'), p.paused_by, regexp_replace(coalesce(p.reason, 'no reason was given'), '([^.!?…])$', '\1.'),
+      to_char(p.paused_at, 'YYYY-MM-DD HH24:MI:SS TZ'), p.paused_by, legwork_private.as_sentence(coalesce(p.reason, 'no reason was given')),
       case when p.reason_at is null then '' else format(', and again by %s at %s', p.reason_by, to_char(p.reason_at, 'YYYY-MM-DD HH24:MI:SS TZ')) end),
     legwork_private.suggest(case p.scope when 'all' then 'resume everything' when 'queue' then 'resume the queue' else 'resume the task' end, a.action),
     jsonb_build_array(a.action)
@@ -9716,7 +9729,7 @@ begin
       when job.attempts > 0 then format('Attempt %s of %s failed, and the next one is due at %s', job.attempts, job.max_attempts, legwork_private.time_ahead(explain_run_at.run_at))
       else 'It is due at ' || legwork_private.time_ahead(explain_run_at.run_at) end
     || case when job.attempts > 0 then '. Last error: ' || coalesce(explain_run_at.error, 'no message')
-      when v_paced.throttle is not null then format(': requests with its job key ''%s'' are throttled, so that one starts every %s.', legwork.given_key(job.key), legwork_private.period_in_words(v_paced.throttle))
+      when v_paced.throttle is not null then format(': requests with its job key ''%s'' are throttled, so that at most one starts every %s.', legwork.given_key(job.key), legwork_private.period_in_words(v_paced.throttle))
       when v_paced.job_key is not null then format(': requests with its job key ''%s'' are debounced, so that each further request makes it wait again.', legwork.given_key(job.key))
       else '.' end;
   actions := jsonb_build_array(jsonb_build_object('do', 'retry_job', 'id', job.id::text));
@@ -9734,6 +9747,7 @@ declare
   v_worker legwork_private.worker_processes;
   v_name text;
   v_cancel jsonb := jsonb_build_object('do', 'cancel_job', 'id', job.id::text);
+  v_cancelled legwork_private.cancellations;
   v_usual interval := (select make_interval(secs => round(t.usual_run::numeric, 3)::double precision) from legwork_private.task_totals t where t.task = explain_running.task and t.usual_runs >= 20);
   v_age interval := date_trunc('second', clock_timestamp() - job.locked_at);
   v_has_spoken boolean;
@@ -9744,6 +9758,7 @@ begin
     when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
     else format('%s, which is not a running Legwork worker (it is a plain graphile-worker, or has died)', job.locked_by) end;
   select * into v_definition from legwork_private.task_definitions d where d.name = explain_running.task and v_worker.id is not null;
+  select * into v_cancelled from legwork_private.cancellations c where c.job_id = job.id;
   -- A heartbeat says which jobs have started. A heartbeat within the first second may have been sent before the job was fetched.
   v_has_spoken := v_worker.seen_at > job.locked_at + interval '1 second';
   if v_has_spoken and job.id <> all (v_worker.running) and job.id <> all (coalesce(v_worker.blocked_jobs, '{}')) then
@@ -9752,7 +9767,7 @@ begin
       case when cardinality(v_worker.running) >= v_worker.concurrency then format('will start it when one of its %s ends', legwork_private.counted(cardinality(v_worker.running), 'running job'))
         else 'is about to start it' end);
     actions := jsonb_build_array(v_cancel);
-    fix := format('wait, or %s To avoid this, remove the setting LEGWORK_LOCAL_QUEUE_SIZE or lower it; without it, a job waits in a worker for at most a second', legwork_private.as_fix(legwork_private.suggest('cancel it', v_cancel)));
+    fix := format('wait, or %s. If LEGWORK_LOCAL_QUEUE_SIZE is set, remove it or lower it: without it, a job waits in a worker for at most a second', legwork_private.suggest('cancel it', v_cancel));
   else
     reason := 'running';
     detail := format('It is running: attempt %s, since %s (for %s), on %s.%s', explain_running.attempts, to_char(job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
@@ -9766,11 +9781,15 @@ begin
       actions := jsonb_build_array(jsonb_build_object('do', 'give_back_jobs', 'name', job.locked_by));
       fix := 'if that process has died, its jobs return to the queue after four hours. If you are sure that it has died, '
         || legwork_private.suggest('return them to the queue now', actions -> 0);
+    elsif v_cancelled.job_id is not null or v_worker.blocked_jobs = array[job.id] then
+      -- It has been cancelled already, or cannot be while it blocks its worker. The reasons that follow say so.
+      actions := '[]';
+      fix := 'Wait.';
     else
       actions := jsonb_build_array(v_cancel);
       fix := 'wait, or ' || legwork_private.suggest('cancel it', v_cancel);
       if v_definition.timeout is null and v_age > coalesce(3 * v_usual, interval '1 minute') then
-        fix := legwork_private.as_fix(fix) || format(' Its task has no timeout. If it also ignores its abort signal, the only way to stop it is to restart %s', v_name);
+        fix := fix || format('. Its task has no timeout. If it also ignores its abort signal, the only way to stop it is to restart %s', v_name);
       end if;
     end if;
   end if;
@@ -9803,10 +9822,10 @@ begin
     fix := 'Wait, or run that task in its own thread or process (isolate), or split its computation into smaller parts. Signals, timeouts and cancellations cannot interrupt it.';
     return next;
   end if;
-  if exists (select from legwork_private.cancellations c where c.job_id = job.id) then
+  if v_cancelled.job_id is not null then
     reason := 'cancelling';
-    detail := (select format('%s Its task was signaled to stop at %s, %s ago.', c.reason, to_char(c.cancelled_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-      legwork_private.in_words(date_trunc('second', clock_timestamp() - c.cancelled_at))) from legwork_private.cancellations c where c.job_id = job.id);
+    detail := format('%s Its task was signaled to stop at %s, %s ago.', legwork_private.as_sentence(v_cancelled.reason), to_char(v_cancelled.cancelled_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+      legwork_private.in_words(date_trunc('second', clock_timestamp() - v_cancelled.cancelled_at)));
     fix := 'Wait for the task to respond to its abort signal. ' || case when v_definition.timeout is not null then 'If it does not, its timeout ends it.'
       else format('If it does not, the only way to stop it is to restart %s, because the task has no timeout.', v_name) end;
     return next;
@@ -9822,7 +9841,7 @@ AS $function$
     case r.state when 'waiting' then 'schedule_waits' else 'schedule_held_back' end,
     format('%s schedule ''%s'', due at %s, %s: %s', case when d.name = own.name then 'The next occurrence of its' else 'An occurrence of the' end, d.name,
       to_char(r.due_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-      case r.state when 'waiting' then format('is waiting, until %s at the latest', to_char(legwork_private.later(greatest(r.due_at, r.recorded_at), d.requires_wait), 'HH24:MI:SS')) else 'was held back' end, r.reason),
+      case r.state when 'waiting' then format('is waiting, until %s at the latest', to_char(legwork_private.later(greatest(r.due_at, r.recorded_at), d.requires_wait), 'YYYY-MM-DD HH24:MI:SS TZ')) else 'was held back' end, r.reason),
     case when r.state = 'waiting' then 'it starts as soon as that job has completed. To run it now, ' else 'to run it anyway, ' end || legwork_private.suggest('run the schedule', a.action),
     jsonb_build_array(a.action)
   from legwork_private.schedule_definitions own
@@ -9879,6 +9898,7 @@ AS $function$
 declare
   v_job record;
   v_why record;
+  v_trouble record;
   v_what text := case when job_id = step.compensation_job_id then format('The compensation of step ''%s'' (job %s)', step.name, job_id) else format('Step ''%s'' (job %s)', step.name, job_id) end;
 begin
   select j.state, j.finished_at into v_job from legwork_private.all_jobs j where j.id = explain_step.job_id limit 1;
@@ -9887,9 +9907,19 @@ begin
   end if;
   select e.reason, e.detail, e.fix, e.actions into v_why from legwork.explain_job(explain_step.job_id) e order by e."position" limit 1;
   reason := case v_job.state when 'running' then 'step_running' when 'retrying' then 'step_retrying' else 'step_waits' end;
-  detail := format('%s is %s. %s', v_what, v_job.state, v_why.detail);
+  detail := case when starts_with(v_why.detail, 'It is running: ') then format('%s %s', v_what, substr(v_why.detail, 4)) else format('%s is %s. %s', v_what, v_job.state, v_why.detail) end;
   fix := v_why.fix;
   actions := v_why.actions;
+  if v_why.reason = 'running' then
+    -- What keeps it from ending comes after what it is doing.
+    select e.detail, e.fix, e.actions into v_trouble from legwork.explain_job(explain_step.job_id) e
+    where e.reason in ('worker_silent', 'worker_blocked', 'cancelling') order by e."position" limit 1;
+    if found then
+      detail := detail || ' ' || v_trouble.detail;
+      fix := v_trouble.fix;
+      actions := v_trouble.actions;
+    end if;
+  end if;
   return next;
 end $function$
 
@@ -9908,11 +9938,11 @@ begin
     return query select 'schedule_disabled',
       format('It was disabled by %s at %s, %s ago. Times that pass while it is disabled are not occurrences.', definition.disabled_by,
         to_char(definition.disabled_at, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork_private.in_words(date_trunc('second', legwork_private.elapsed(definition.disabled_at, clock_timestamp())))),
-      legwork_private.suggest('enable it', v_enable) || ' or ' || legwork_private.suggest('run it once now', v_run), jsonb_build_array(v_enable, v_run);
+      legwork_private.suggest('enable it', v_enable) || ', or ' || legwork_private.suggest('run it once now', v_run), jsonb_build_array(v_enable, v_run);
   elsif definition.problem is not null then
     return query select 'schedule_problem',
       case when definition.failed_at is null then 'Its occurrences cannot be computed: ' || definition.problem
-        else format('%s It is retried every minute, last at %s.', definition.problem, to_char(definition.failed_at, 'HH24:MI:SS TZ')) end,
+        else format('%s It is retried every minute, last at %s.', definition.problem, to_char(definition.failed_at, 'YYYY-MM-DD HH24:MI:SS TZ')) end,
       'Create it again with other values, or remove it', '[]'::jsonb;
   elsif definition.is_complete and definition.upcoming = '{}' then
     return query select 'schedule_ended',
@@ -10141,7 +10171,7 @@ begin
           left join legwork_private.graphile_tasks k on k.id = j.task_id)
         when cardinality(worker.blocked_jobs) = 0 then 'outside jobs'
         else 'of one of the jobs ' || array_to_string(worker.blocked_jobs[:10], ', ') end,
-      to_char(worker.blocked_since, 'HH24:MI:SS TZ'), legwork_private.in_words(date_trunc('second', legwork_private.elapsed(worker.blocked_since, clock_timestamp()))));
+      to_char(worker.blocked_since, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork_private.in_words(date_trunc('second', legwork_private.elapsed(worker.blocked_since, clock_timestamp()))));
     fix := 'Wait, or run that task in its own thread or process (isolate), or split its computation into smaller parts. Signals, timeouts and cancellations cannot interrupt it';
     actions := '[]';
     return next;
@@ -10151,7 +10181,7 @@ begin
   where j.id = any (worker.running[:1000]) and j.locked_by = worker.id order by j.locked_at limit 1;
   reason := case when cardinality(worker.running) >= worker.concurrency then 'worker_full' when worker.running = '{}' then 'worker_idle' else 'worker_running' end;
   detail := case when worker.running = '{}' then format('It is running no jobs and could run %s at a time.', worker.concurrency)
-    else format('It is running %s of at most %s%s.', legwork_private.counted(cardinality(worker.running), 'job'), worker.concurrency,
+    else format('It is running %s of at most %s%s.', cardinality(worker.running), legwork_private.counted(worker.concurrency, 'job'),
       case when v_longest.id is not null then format('; the longest, job %s (task %s), since %s, for %s', v_longest.id, v_longest.task, to_char(v_longest.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
         legwork_private.in_words(date_trunc('second', legwork_private.elapsed(v_longest.locked_at, clock_timestamp())))) end) end;
   actions := case when v_longest.id is not null then jsonb_build_array(jsonb_build_object('do', 'explain_job', 'id', v_longest.id::text)) else '[]' end;
@@ -11115,7 +11145,7 @@ begin
   end if;
   select a.pid, a.usename, a.application_name, a.xact_start into v_open from pg_stat_activity a
   where a.backend_xid is not null and a.datname = current_database() and a.pid <> pg_backend_pid() order by a.xact_start limit 1;
-  return format('The id has been assigned%s. Either the transaction that enqueued the job is still open or was rolled back, or the job has ended and is no longer in the history '
+  return format('The id was assigned%s. Either the transaction that enqueued the job is still open or was rolled back, or the job has ended and is no longer in the history '
       '(it is kept for %s, setting history_retention).%s',
     coalesce(', after ' || to_char(v_after, 'YYYY-MM-DD HH24:MI:SS TZ'), ''), legwork_private.in_words(legwork_private.history_retention()),
     case when v_open.pid is not null then format(' The oldest open transaction that has written something belongs to session %s of user ''%s''%s, and has been open since %s.', v_open.pid, v_open.usename,

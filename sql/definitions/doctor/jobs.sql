@@ -88,7 +88,7 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
   -- they are critical only while the workers are idle.
   select 'waiting',
     case when l.oldest is null or l.oldest >= now() - patience then 'ok' when c.workers > 0 and c.running = 0 then 'critical' else 'warning' end,
-    case when l.oldest is null then 'No job that is ready to run is waiting.'
+    case when l.oldest is null then 'No job that a worker could run is waiting.'
       else format('%s %s %s%s.', legwork_private.counted(l.jobs, l.noun), case l.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end,
         legwork_private.in_words(date_trunc('second', legwork_private.elapsed(l.oldest, now()))),
         case when c.workers > 0 and c.running = 0 then ', and the workers are idle' else '' end)

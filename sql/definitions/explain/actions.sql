@@ -75,6 +75,11 @@ language sql immutable parallel safe strict
 return upper(left(as_fix.text, 1)) || substr(as_fix.text, 2) || case when as_fix.text ~ '[.`?]$' then '' else '.' end;
 comment on function legwork_private.as_fix(text) is 'Turns suggestions into a sentence: capitalizes the first letter, and adds a full stop unless the text ends with a statement.';
 
+create or replace function legwork_private.as_sentence(text text) returns text
+language sql immutable parallel safe strict
+return regexp_replace(as_sentence.text, '([^.!?…])$', '\1.');
+comment on function legwork_private.as_sentence(text) is 'A user''s text with a full stop, so that another sentence can follow it.';
+
 create or replace function legwork_private.open_actions(actions jsonb) returns jsonb
 language sql stable set search_path = pg_catalog, pg_temp
 return (select coalesce(jsonb_agg(a.action order by a.n), '[]') from jsonb_array_elements(open_actions.actions) with ordinality as a (action, n)

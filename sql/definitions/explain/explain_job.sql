@@ -48,7 +48,7 @@ begin
     when 'cancelled' then
       select jsonb_build_object('do', 'retry_workflow', 'id', s.workflow_id::text) into v_other from legwork_private.workflow_run_steps s where s.job_id = explain_ended.job_id limit 1;
       if v_other is not null then
-        detail := detail || format(' It is a step of workflow %s.', v_other ->> 'id');
+        detail := legwork_private.as_sentence(detail) || format(' It is a step of workflow %s.', v_other ->> 'id');
         actions := jsonb_build_array(v_other);
         fix := 'once the cause is fixed, ' || legwork_private.suggest('run the steps that have not completed again', v_other);
       else
@@ -63,7 +63,7 @@ begin
         then
           v_other := jsonb_build_object('do', 'explain_job', 'id', v_found);
           actions := jsonb_build_array(v_other, v_rerun);
-          fix := format('%s Then, %s', legwork_private.suggest('see what happened to that job', v_other), fix);
+          fix := format('%s. Then, %s', legwork_private.suggest('see what happened to that job', v_other), fix);
         end if;
       end if;
     else
@@ -106,6 +106,7 @@ declare
   v_worker legwork_private.worker_processes;
   v_name text;
   v_cancel jsonb := jsonb_build_object('do', 'cancel_job', 'id', job.id::text);
+  v_cancelled legwork_private.cancellations;
   v_usual interval := (select make_interval(secs => round(t.usual_run::numeric, 3)::double precision) from legwork_private.task_totals t where t.task = explain_running.task and t.usual_runs >= 20);
   v_age interval := date_trunc('second', clock_timestamp() - job.locked_at);
   v_has_spoken boolean;
@@ -116,6 +117,7 @@ begin
     when v_worker.id is not null then format('worker %s (%s, process %s)', v_worker.id, v_worker.host, v_worker.pid)
     else format('%s, which is not a running Legwork worker (it is a plain graphile-worker, or has died)', job.locked_by) end;
   select * into v_definition from legwork_private.task_definitions d where d.name = explain_running.task and v_worker.id is not null;
+  select * into v_cancelled from legwork_private.cancellations c where c.job_id = job.id;
   -- A heartbeat says which jobs have started. A heartbeat within the first second may have been sent before the job was fetched.
   v_has_spoken := v_worker.seen_at > job.locked_at + interval '1 second';
   if v_has_spoken and job.id <> all (v_worker.running) and job.id <> all (coalesce(v_worker.blocked_jobs, '{}')) then
@@ -124,7 +126,7 @@ begin
       case when cardinality(v_worker.running) >= v_worker.concurrency then format('will start it when one of its %s ends', legwork_private.counted(cardinality(v_worker.running), 'running job'))
         else 'is about to start it' end);
     actions := jsonb_build_array(v_cancel);
-    fix := format('wait, or %s To avoid this, remove the setting LEGWORK_LOCAL_QUEUE_SIZE or lower it; without it, a job waits in a worker for at most a second', legwork_private.as_fix(legwork_private.suggest('cancel it', v_cancel)));
+    fix := format('wait, or %s. If LEGWORK_LOCAL_QUEUE_SIZE is set, remove it or lower it: without it, a job waits in a worker for at most a second', legwork_private.suggest('cancel it', v_cancel));
   else
     reason := 'running';
     detail := format('It is running: attempt %s, since %s (for %s), on %s.%s', explain_running.attempts, to_char(job.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
@@ -138,11 +140,15 @@ begin
       actions := jsonb_build_array(jsonb_build_object('do', 'give_back_jobs', 'name', job.locked_by));
       fix := 'if that process has died, its jobs return to the queue after four hours. If you are sure that it has died, '
         || legwork_private.suggest('return them to the queue now', actions -> 0);
+    elsif v_cancelled.job_id is not null or v_worker.blocked_jobs = array[job.id] then
+      -- It has been cancelled already, or cannot be while it blocks its worker. The reasons that follow say so.
+      actions := '[]';
+      fix := 'Wait.';
     else
       actions := jsonb_build_array(v_cancel);
       fix := 'wait, or ' || legwork_private.suggest('cancel it', v_cancel);
       if v_definition.timeout is null and v_age > coalesce(3 * v_usual, interval '1 minute') then
-        fix := legwork_private.as_fix(fix) || format(' Its task has no timeout. If it also ignores its abort signal, the only way to stop it is to restart %s', v_name);
+        fix := fix || format('. Its task has no timeout. If it also ignores its abort signal, the only way to stop it is to restart %s', v_name);
       end if;
     end if;
   end if;
@@ -175,10 +181,10 @@ begin
     fix := 'Wait, or run that task in its own thread or process (isolate), or split its computation into smaller parts. Signals, timeouts and cancellations cannot interrupt it.';
     return next;
   end if;
-  if exists (select from legwork_private.cancellations c where c.job_id = job.id) then
+  if v_cancelled.job_id is not null then
     reason := 'cancelling';
-    detail := (select format('%s Its task was signaled to stop at %s, %s ago.', c.reason, to_char(c.cancelled_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-      legwork_private.in_words(date_trunc('second', clock_timestamp() - c.cancelled_at))) from legwork_private.cancellations c where c.job_id = job.id);
+    detail := format('%s Its task was signaled to stop at %s, %s ago.', legwork_private.as_sentence(v_cancelled.reason), to_char(v_cancelled.cancelled_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
+      legwork_private.in_words(date_trunc('second', clock_timestamp() - v_cancelled.cancelled_at)));
     fix := 'Wait for the task to respond to its abort signal. ' || case when v_definition.timeout is not null then 'If it does not, its timeout ends it.'
       else format('If it does not, the only way to stop it is to restart %s, because the task has no timeout.', v_name) end;
     return next;
@@ -201,7 +207,7 @@ begin
       when job.attempts > 0 then format('Attempt %s of %s failed, and the next one is due at %s', job.attempts, job.max_attempts, legwork_private.time_ahead(explain_run_at.run_at))
       else 'It is due at ' || legwork_private.time_ahead(explain_run_at.run_at) end
     || case when job.attempts > 0 then '. Last error: ' || coalesce(explain_run_at.error, 'no message')
-      when v_paced.throttle is not null then format(': requests with its job key ''%s'' are throttled, so that one starts every %s.', legwork.given_key(job.key), legwork_private.period_in_words(v_paced.throttle))
+      when v_paced.throttle is not null then format(': requests with its job key ''%s'' are throttled, so that at most one starts every %s.', legwork.given_key(job.key), legwork_private.period_in_words(v_paced.throttle))
       when v_paced.job_key is not null then format(': requests with its job key ''%s'' are debounced, so that each further request makes it wait again.', legwork.given_key(job.key))
       else '.' end;
   actions := jsonb_build_array(jsonb_build_object('do', 'retry_job', 'id', job.id::text));

@@ -6,7 +6,7 @@ as $$
     format('%1$s by %3$s at %2$s%5$s: %4$s',
       case p.scope when 'all' then 'Everything was stopped' when 'queue' then format('Queue ''%s'' was paused', p.name)
         else format('Task ''%s'' was paused', p.name) end,
-      to_char(p.paused_at, 'YYYY-MM-DD HH24:MI:SS TZ'), p.paused_by, regexp_replace(coalesce(p.reason, 'no reason was given'), '([^.!?…])$', '\1.'),
+      to_char(p.paused_at, 'YYYY-MM-DD HH24:MI:SS TZ'), p.paused_by, legwork_private.as_sentence(coalesce(p.reason, 'no reason was given')),
       case when p.reason_at is null then '' else format(', and again by %s at %s', p.reason_by, to_char(p.reason_at, 'YYYY-MM-DD HH24:MI:SS TZ')) end),
     legwork_private.suggest(case p.scope when 'all' then 'resume everything' when 'queue' then 'resume the queue' else 'resume the task' end, a.action),
     jsonb_build_array(a.action)

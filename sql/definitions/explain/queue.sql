@@ -137,10 +137,14 @@ begin
       select 3, l.* from legwork_private.explain_full_limits(explain_queue.name) with ordinality as l (reason, detail, fix, actions, n)
       union all
       select 4, 'no_worker',
-        format('%s of task ''%s'', the oldest for %s: %s.', legwork_private.counted(p.jobs, case p.jobs when 1000 then 'or more job waits' else 'job waits' end, case p.jobs when 1000 then 'or more jobs wait' else 'jobs wait' end),
-          p.task, legwork_private.in_words(date_trunc('second', legwork_private.elapsed(p.oldest, clock_timestamp()))), legwork_private.missing_worker(p.task)),
-        'Start a worker that has it: legwork worker --tasks DIR. A plain graphile-worker process with the task would run it too, but is not visible here', '[]', row_number() over (order by p.oldest)
+        format('%s of task ''%s'' %s %s: %s.%s', legwork_private.counted(p.jobs, case p.jobs when 1000 then 'or more job' else 'job' end), p.task,
+          case p.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end,
+          legwork_private.in_words(date_trunc('second', legwork_private.elapsed(p.oldest, clock_timestamp()))), legwork_private.missing_worker(p.task),
+          ' No Legwork worker has ever had it. Did you mean ''' || n.intended || '''?'),
+        case when n.intended is not null then 'If so, cancel those jobs and enqueue them again for the right task. Otherwise start a worker that has this task: legwork worker --tasks DIR'
+          else 'Start a worker that has it: legwork worker --tasks DIR. A plain graphile-worker process with the task would run it too, but is not visible here' end, '[]', row_number() over (order by p.oldest)
       from (select * from legwork_private.queue_probe(explain_queue.name) q where legwork_private.missing_worker(q.task) is not null order by q.oldest limit 5) p
+      cross join lateral (select legwork_private.intended_task(p.task) as intended) n
       union all
       select 5, b.* from legwork_private.explain_backlog(explain_queue.name, v_probed, v_oldest) with ordinality as b (reason, detail, fix, actions, n)
     ) x;

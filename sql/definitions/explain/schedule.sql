@@ -23,11 +23,11 @@ begin
     return query select 'schedule_disabled',
       format('It was disabled by %s at %s, %s ago. Times that pass while it is disabled are not occurrences.', definition.disabled_by,
         to_char(definition.disabled_at, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork_private.in_words(date_trunc('second', legwork_private.elapsed(definition.disabled_at, clock_timestamp())))),
-      legwork_private.suggest('enable it', v_enable) || ' or ' || legwork_private.suggest('run it once now', v_run), jsonb_build_array(v_enable, v_run);
+      legwork_private.suggest('enable it', v_enable) || ', or ' || legwork_private.suggest('run it once now', v_run), jsonb_build_array(v_enable, v_run);
   elsif definition.problem is not null then
     return query select 'schedule_problem',
       case when definition.failed_at is null then 'Its occurrences cannot be computed: ' || definition.problem
-        else format('%s It is retried every minute, last at %s.', definition.problem, to_char(definition.failed_at, 'HH24:MI:SS TZ')) end,
+        else format('%s It is retried every minute, last at %s.', definition.problem, to_char(definition.failed_at, 'YYYY-MM-DD HH24:MI:SS TZ')) end,
       'Create it again with other values, or remove it', '[]'::jsonb;
   elsif definition.is_complete and definition.upcoming = '{}' then
     return query select 'schedule_ended',
@@ -84,7 +84,7 @@ as $$
     case k.state
       when 'skipped' then case when live.id is null then 'Nothing to do: the job in the way has ended, so the next occurrence will be enqueued'
         else legwork_private.suggest(format('see what job %s is doing', live.id), e.action) end
-      when 'missed' then legwork_private.suggest('run it now', r.action) || ' To enqueue missed occurrences late, create the schedule with missed => one or all'
+      when 'missed' then legwork_private.suggest('run it now', r.action) || '. To enqueue missed occurrences late, create the schedule with missed => one or all'
       when 'waiting' then 'It is enqueued as soon as the schedules that it requires have completed; ' || legwork_private.suggest('run it now', r.action)
       else legwork_private.suggest('run it anyway', r.action) end,
     case when k.state <> 'skipped' then jsonb_build_array(r.action) when live.id is null then '[]' else jsonb_build_array(e.action) end
@@ -159,7 +159,7 @@ begin
       select 2, o.* from legwork_private.explain_occurrences(v_definition) with ordinality as o (reason, detail, fix, actions, n)
       union all
       select 3, 'no_worker', format('Its jobs would wait: %s.', legwork_private.missing_worker(v_definition.task)), 'Start a worker that has it: legwork worker --tasks DIR', '[]', 1
-      where legwork_private.missing_worker(v_definition.task) is not null
+      where v_definition.name is not null and legwork_private.missing_worker(v_definition.task) is not null
       union all
       select 4, p.* from legwork_private.explain_pauses(
         coalesce((select k.queue from legwork_private.task_definitions k where k.name = v_definition.task), 'default'), v_definition.task

@@ -52,7 +52,7 @@ as $$
     case r.state when 'waiting' then 'schedule_waits' else 'schedule_held_back' end,
     format('%s schedule ''%s'', due at %s, %s: %s', case when d.name = own.name then 'The next occurrence of its' else 'An occurrence of the' end, d.name,
       to_char(r.due_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
-      case r.state when 'waiting' then format('is waiting, until %s at the latest', to_char(legwork_private.later(greatest(r.due_at, r.recorded_at), d.requires_wait), 'HH24:MI:SS')) else 'was held back' end, r.reason),
+      case r.state when 'waiting' then format('is waiting, until %s at the latest', to_char(legwork_private.later(greatest(r.due_at, r.recorded_at), d.requires_wait), 'YYYY-MM-DD HH24:MI:SS TZ')) else 'was held back' end, r.reason),
     case when r.state = 'waiting' then 'it starts as soon as that job has completed. To run it now, ' else 'to run it anyway, ' end || legwork_private.suggest('run the schedule', a.action),
     jsonb_build_array(a.action)
   from legwork_private.schedule_definitions own

@@ -15,7 +15,7 @@ begin
           left join legwork_private.graphile_tasks k on k.id = j.task_id)
         when cardinality(worker.blocked_jobs) = 0 then 'outside jobs'
         else 'of one of the jobs ' || array_to_string(worker.blocked_jobs[:10], ', ') end,
-      to_char(worker.blocked_since, 'HH24:MI:SS TZ'), legwork_private.in_words(date_trunc('second', legwork_private.elapsed(worker.blocked_since, clock_timestamp()))));
+      to_char(worker.blocked_since, 'YYYY-MM-DD HH24:MI:SS TZ'), legwork_private.in_words(date_trunc('second', legwork_private.elapsed(worker.blocked_since, clock_timestamp()))));
     fix := 'Wait, or run that task in its own thread or process (isolate), or split its computation into smaller parts. Signals, timeouts and cancellations cannot interrupt it';
     actions := '[]';
     return next;
@@ -25,7 +25,7 @@ begin
   where j.id = any (worker.running[:1000]) and j.locked_by = worker.id order by j.locked_at limit 1;
   reason := case when cardinality(worker.running) >= worker.concurrency then 'worker_full' when worker.running = '{}' then 'worker_idle' else 'worker_running' end;
   detail := case when worker.running = '{}' then format('It is running no jobs and could run %s at a time.', worker.concurrency)
-    else format('It is running %s of at most %s%s.', legwork_private.counted(cardinality(worker.running), 'job'), worker.concurrency,
+    else format('It is running %s of at most %s%s.', cardinality(worker.running), legwork_private.counted(worker.concurrency, 'job'),
       case when v_longest.id is not null then format('; the longest, job %s (task %s), since %s, for %s', v_longest.id, v_longest.task, to_char(v_longest.locked_at, 'YYYY-MM-DD HH24:MI:SS TZ'),
         legwork_private.in_words(date_trunc('second', legwork_private.elapsed(v_longest.locked_at, clock_timestamp())))) end) end;
   actions := case when v_longest.id is not null then jsonb_build_array(jsonb_build_object('do', 'explain_job', 'id', v_longest.id::text)) else '[]' end;
@@ -43,8 +43,10 @@ language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select 'worker_lacks_task',
     format(case when t.identifier = any (worker.excluded) then 'It was started without the task ''%s'' (--only, --except), for which %s%s.' else 'It does not have the task ''%s'', for which %s%s.' end, t.identifier, legwork_private.counted(x.jobs, case x.jobs when 1000 then 'or more job waits' else 'job waits' end, case x.jobs when 1000 then 'or more jobs wait' else 'jobs wait' end),
-      case when legwork_private.missing_worker(t.identifier) is null then '; other workers run it' else ', and no running worker runs it' end),
+      case when legwork_private.missing_worker(t.identifier) is null then '; other workers run it' else ', and no running worker runs it' end)
+      || coalesce(' No Legwork worker has ever had it. Did you mean ''' || legwork_private.intended_task(t.identifier) || '''?', ''),
     case when legwork_private.missing_worker(t.identifier) is null then 'Nothing to do if this worker is meant to run other tasks' when t.identifier = any (worker.excluded) then 'Restart it without excluding this task, or start another worker for it'
+      when legwork_private.intended_task(t.identifier) is not null then 'If so, cancel those jobs and enqueue them again for the right task. Otherwise add the task''s file to the directories of this worker''s --tasks, and restart it'
       else 'Add its file to the directories of this worker''s --tasks, and restart it' end, '[]'::jsonb
   from (select k.id, k.identifier from legwork_private.graphile_tasks k where k.identifier <> all (worker.tasks) order by k.id limit 200) t
   cross join lateral (
@@ -105,7 +107,7 @@ begin
       where v_worker.seen_at < clock_timestamp() - legwork_private.worker_grace()
       union all
       select 2, case f.kind when 'restart' then 'worker_restarts' else 'worker_cannot_record' end,
-        case f.kind when 'restart' then format('Its runner has restarted %s in 15 minutes, last at %s: %s', case f.times when 1 then 'once' when 2 then 'twice' else legwork_private.counted(f.times, 'time') end, to_char(f.at, 'HH24:MI:SS TZ'), f.reason)
+        case f.kind when 'restart' then format('Its runner has restarted %s in 15 minutes, last at %s: %s', case f.times when 1 then 'once' when 2 then 'twice' else legwork_private.counted(f.times, 'time') end, to_char(f.at, 'YYYY-MM-DD HH24:MI:SS TZ'), f.reason)
           else format('It cannot record how jobs end: %s', f.reason) end,
         case when f.job_id is not null then format('Job %s seems to be the cause; ', f.job_id) || legwork_private.suggest('cancel it', a.action)
           else 'Check its log and the database server''s log' end,

@@ -4,6 +4,7 @@ language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   v_job record;
   v_why record;
+  v_trouble record;
   v_what text := case when job_id = step.compensation_job_id then format('The compensation of step ''%s'' (job %s)', step.name, job_id) else format('Step ''%s'' (job %s)', step.name, job_id) end;
 begin
   select j.state, j.finished_at into v_job from legwork_private.all_jobs j where j.id = explain_step.job_id limit 1;
@@ -12,13 +13,23 @@ begin
   end if;
   select e.reason, e.detail, e.fix, e.actions into v_why from legwork.explain_job(explain_step.job_id) e order by e."position" limit 1;
   reason := case v_job.state when 'running' then 'step_running' when 'retrying' then 'step_retrying' else 'step_waits' end;
-  detail := format('%s is %s. %s', v_what, v_job.state, v_why.detail);
+  detail := case when starts_with(v_why.detail, 'It is running: ') then format('%s %s', v_what, substr(v_why.detail, 4)) else format('%s is %s. %s', v_what, v_job.state, v_why.detail) end;
   fix := v_why.fix;
   actions := v_why.actions;
+  if v_why.reason = 'running' then
+    -- What keeps it from ending comes after what it is doing.
+    select e.detail, e.fix, e.actions into v_trouble from legwork.explain_job(explain_step.job_id) e
+    where e.reason in ('worker_silent', 'worker_blocked', 'cancelling') order by e."position" limit 1;
+    if found then
+      detail := detail || ' ' || v_trouble.detail;
+      fix := v_trouble.fix;
+      actions := v_trouble.actions;
+    end if;
+  end if;
   return next;
 end $$;
 comment on function legwork_private.explain_step(legwork_private.workflow_run_steps, bigint) is
-  'The reason that explain_workflow returns for an open job of a workflow step: its state, and the first reason of explain_job. No row if the job no longer exists.';
+  'The reason that explain_workflow returns for an open job of a workflow step: its state, and the first reason of explain_job; for a running job also the first one that keeps it from ending. No row if the job no longer exists.';
 
 create or replace function legwork_private.explain_open_steps(run legwork_private.workflow_runs) returns table (reason text, detail text, fix text, actions jsonb)
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$

@@ -37,7 +37,7 @@ begin
   end if;
   select a.pid, a.usename, a.application_name, a.xact_start into v_open from pg_stat_activity a
   where a.backend_xid is not null and a.datname = current_database() and a.pid <> pg_backend_pid() order by a.xact_start limit 1;
-  return format('The id has been assigned%s. Either the transaction that enqueued the job is still open or was rolled back, or the job has ended and is no longer in the history '
+  return format('The id was assigned%s. Either the transaction that enqueued the job is still open or was rolled back, or the job has ended and is no longer in the history '
       '(it is kept for %s, setting history_retention).%s',
     coalesce(', after ' || to_char(v_after, 'YYYY-MM-DD HH24:MI:SS TZ'), ''), legwork_private.in_words(legwork_private.history_retention()),
     case when v_open.pid is not null then format(' The oldest open transaction that has written something belongs to session %s of user ''%s''%s, and has been open since %s.', v_open.pid, v_open.usename,

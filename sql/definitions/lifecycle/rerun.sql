@@ -79,8 +79,9 @@ begin
   if v_original.id is null then
     v_state := legwork_private.assert_job(job_id);
     raise exception 'Job % has not ended: it is %.', job_id, v_state using
-      errcode = 'LW409', detail = jsonb_build_object('do', 'retry_job', 'id', job_id),
-      hint = '`select legwork.retry_job(' || job_id || ')` starts a job early. To run it twice, enqueue it again.';
+      errcode = 'LW409', detail = case when v_state <> 'running' then jsonb_build_object('do', 'retry_job', 'id', job_id)::text else '' end,
+      hint = case when v_state = 'running' then 'Wait for it to end. To run it twice, enqueue it again.'
+        else '`select legwork.retry_job(' || job_id || ')` starts a job early. To run it twice, enqueue it again.' end;
   end if;
   v_was := v_original.task;
   v_original.task := coalesce(rerun_job.task, v_was);

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import type { Finding } from "../../health/doctor.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { counted } from "../../wording.ts";
-import { color, printJson } from "../output.ts";
+import { color, indented, printJson } from "../output.ts";
 
 const COLORS = { critical: "red", warning: "yellow", ok: "green" } as const;
 
@@ -33,9 +33,12 @@ changes nothing. In SQL, without the checks of versions and clocks: select * fro
 
 function print(findings: readonly Finding[]): void {
   const width = Math.max(...findings.map(({ check }) => check.length));
+  const margin = "critical".length + 2 + width + 2;
   for (const { check, severity, finding, fix } of findings) {
-    console.log(`${color(COLORS[severity], severity.padEnd("critical".length))}  ${check.padEnd(width)}  ${finding}`);
-    if (fix !== null) console.log(`${" ".repeat("critical".length + 2 + width)}  ${color("bold", "→")} ${fix}`);
+    console.log(
+      `${color(COLORS[severity], severity.padEnd("critical".length))}  ${check.padEnd(width)}  ${indented(finding, margin)}`,
+    );
+    if (fix !== null) console.log(`${" ".repeat(margin)}${color("bold", "→")} ${indented(fix, margin + 2)}`);
   }
   const count = (severity: Finding["severity"]): number => findings.filter((row) => row.severity === severity).length;
   console.log(`\n${count("critical")} critical, ${counted(count("warning"), "warning")}, ${count("ok")} ok.`);

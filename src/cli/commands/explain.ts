@@ -1,9 +1,10 @@
 import { Command } from "commander";
 import { LegworkError } from "../../errors.ts";
+import { argument } from "../command-wording.ts";
 import type { Reason } from "../../jobs/explain-job.ts";
 import type { Operations } from "../operations/operations.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
-import { color, printJson } from "../output.ts";
+import { color, indented, printJson } from "../output.ts";
 
 type Explain = (operations: Operations, name: string) => Promise<Reason[]>;
 
@@ -39,7 +40,10 @@ Examples:
         if (name === undefined) await printOrigin(operations, id);
         for (const { position, detail, fix } of reasons) {
           const number = reasons.length > 1 ? `${position}. ` : "";
-          console.log(`${color("bold", `${number}${detail}`)}\n${" ".repeat(number.length)}${fix}`);
+          const columns = number.length || 3;
+          console.log(
+            `${color("bold", indented(`${number}${detail}`, columns))}\n${" ".repeat(number.length)}${indented(fix, columns)}`,
+          );
         }
       });
     });
@@ -69,7 +73,7 @@ async function namedOtherwise(operations: Operations, word: string, isKind: bool
   }
   if (kinds.length > 0) {
     return new LegworkError("LW400", `'${word}' is not a job id. It is the name of a ${kinds.join(" and of a ")}.`, {
-      hint: `Write ${kinds.map((kind) => `\`legwork explain ${kind} ${word}\``).join(" or ")}.`,
+      hint: `Write ${kinds.map((kind) => `\`legwork explain ${kind} ${argument(word)}\``).join(" or ")}.`,
     });
   }
   return new LegworkError("LW400", `'${word}' is not a job id.`, {

@@ -1,8 +1,9 @@
 import { Command, Option } from "commander";
 import type { Job, JobWithAttempts, Step } from "../../contract/jobs.ts";
+import { LegworkError } from "../../errors.ts";
 import { idArgument, milliseconds } from "../option-values.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
-import { color, colorState, elapsed, printJson, relativeTime, shorten } from "../output.ts";
+import { color, colorState, elapsed, indented, printJson, relativeTime, shorten } from "../output.ts";
 import { followLogs, printLogs } from "../job-logs.ts";
 import { timelineLines } from "../job-timeline.ts";
 import { printResult } from "../print-result.ts";
@@ -44,7 +45,11 @@ export function jobCommand(): Command {
       assertTogether({ wait, timeout }, { timeout: "wait" });
       await withOperations(flags, async (operations) => {
         if (wait === true) return await printResult(operations, id, { timeout, json });
-        const job = await operations.getJob(id);
+        const job = await operations.getJob(id).catch(async (error: unknown) => {
+          // Explaining it fails too, and says why there is no such job.
+          if (error instanceof LegworkError && error.code === "LW404") await operations.explainJob(id);
+          throw error;
+        });
         if (follow === true) return await followLogs(operations, id);
         const lines = logs === true ? await operations.logsAfter(id) : await operations.lastLogs(id, LAST_LINES);
         if (json !== true && logs === true) return printLogs(lines);
@@ -84,7 +89,8 @@ function print(job: JobWithAttempts): void {
     ["result", job.result === null ? null : jsonText(job.result)],
     ["error", job.error],
   ];
-  for (const [name, value] of facts) if (value !== null && value !== "") console.log(`  ${name.padEnd(12)}${value}`);
+  for (const [name, value] of facts)
+    if (value !== null && value !== "") console.log(`  ${name.padEnd(12)}${indented(value, 14)}`);
   for (const attempt of job.attemptList) {
     const took = elapsed(attempt.startedAt, attempt.finishedAt);
     console.log(

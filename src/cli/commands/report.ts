@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { loadConfig } from "../../config.ts";
@@ -11,6 +11,7 @@ import { ownFlags, type RemoteFlags, serverUrl, withOperations, withRemoteOption
 import { printDone } from "../output.ts";
 import { jobSections, logSection, type Section, systemSections } from "../report-sections.ts";
 import { visible } from "../visible.ts";
+import { writeOutput } from "../write-output.ts";
 import { withoutSecrets, withoutValues } from "../without-secrets.ts";
 
 type Flags = RemoteFlags & { out?: string; log?: string[]; includePayloads?: boolean; json?: boolean };
@@ -57,7 +58,7 @@ Passwords, tokens and keys are replaced by [redacted] wherever they occur. Read 
           process.stdout.write(text);
           return;
         }
-        writeFileSync(out, text, { mode: 0o600 });
+        writeOutput(out, text, { mode: 0o600 });
         const lacks = missing.length === 0 ? "" : `\nMissing: ${missing.join("; ")}.`;
         const values = includePayloads === true ? "with the values of payloads" : "without the values of payloads";
         const sentence = `Wrote ${out} (${counted(Buffer.byteLength(text), "byte")}), without passwords and tokens, ${values}. Read it before you send it.${lacks}`;

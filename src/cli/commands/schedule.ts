@@ -251,10 +251,7 @@ Examples:
 function enable(): Command {
   return named("enable", "Enable a schedule", async (operations, name) => {
     const next = await operations.enableSchedule(name);
-    return [
-      { enabled: true, nextAt: next },
-      `Schedule '${name}' is enabled. Next: ${next === null ? "none" : relativeTime(next)}.`,
-    ];
+    return [{ enabled: true, nextAt: next }, `Schedule '${name}' is enabled. Next: ${next === null ? "none" : nextTime(next)}.`];
   });
 }
 
@@ -330,7 +327,13 @@ function describeRuns({ runs, maxRuns }: Schedule): string | null {
 
 /** "in 3 h, 2026-11-26 02:30:00": how soon, and the local time. */
 function when(at: Date | null, timezone: string): string {
-  return at === null ? "" : `${relativeTime(at)}, ${formatLocal(at, timezone)}`;
+  return at === null ? "" : `${nextTime(at)}, ${formatLocal(at, timezone)}`;
+}
+
+/** When an occurrence is due: "in 3 min"; "due 3 s ago" if no worker has fired it yet. */
+function nextTime(at: Date): string {
+  const text = relativeTime(at);
+  return text.endsWith(" ago") ? `due ${text}` : text;
 }
 
 function iso(at: Date | null): string {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, extname, relative, resolve, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Command } from "commander";
@@ -12,6 +12,7 @@ import { counted } from "../../wording.ts";
 import { collect } from "../option-values.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { printDone } from "../output.ts";
+import { writeOutput } from "../write-output.ts";
 
 type Flags = RemoteFlags & { tasks?: string[]; fromDatabase?: boolean; out: string; check?: boolean; json?: boolean };
 
@@ -53,7 +54,7 @@ command again when a task is added, renamed or removed. graphile-worker's own fu
           hint: "Run `legwork types` with the same options, without --check.",
         });
       } else {
-        writeFileSync(flags.out, text);
+        writeOutput(flags.out, text);
         printDone(flags.json, done, `Wrote ${flags.out}: ${counted(payloads.size, "task")}.`);
       }
     });

@@ -1,4 +1,5 @@
 import { EventEmitter } from "node:events";
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { SharedOptions } from "graphile-worker";
 import type { ConfigInput } from "../../config.ts";
@@ -113,6 +114,9 @@ class ForwardingEvents extends EventEmitter {
  * LW514 for a file that cannot be read, and the errors of `WorkerConfig`.
  */
 export async function loadWorkerConfig(file?: string): Promise<WorkerConfig | undefined> {
+  if (file !== undefined && !existsSync(file)) {
+    throw new LegworkError("LW514", `${file} does not exist.`, { hint: "Name a graphile-worker preset with --config." });
+  }
   let preset: Preset | null | undefined;
   try {
     preset = await loadConfig(file);
