@@ -126,7 +126,9 @@ describe("a row that the database refuses", () => {
   });
 
   it("in any form waits without blocking other rows, and is recorded once the database accepts it", async () => {
-    await refuse("ends", "new.task = 'bad'");
+    // Never without its result: if it were accepted between two forms of one try, a reduced form would be recorded.
+    await database.pool.query("create table mended (at timestamptz)");
+    await refuse("ends", "new.task = 'bad' and (new.result is distinct from '7' or not exists (select from public.mended))");
     const [bad] = await add([{ task: "bad", payload: { result: 7 } }]);
     await workerOver(database.url, TASKS, { concurrency: 4, localQueueSize: 4 });
     await until("the bad job has run", async () => (await database.pool.query("select from runs")).rows.length === 1);
@@ -136,7 +138,7 @@ describe("a row that the database refuses", () => {
       await expectOneRunEach(others);
     }
     expect((await getJob(database.pool, bad!)).state).toBe("running");
-    await accept();
+    await database.pool.query("insert into mended values (now())");
     await allEnded([bad!]);
     await expectOneRunEach([bad!]);
     expect((await getJob(database.pool, bad!)).result).toBe(7);

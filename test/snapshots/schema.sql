@@ -5983,8 +5983,10 @@ begin
     select h.job_id, h.line, h.gates, h.run_at
     from heads h
     where h.job_id in (select r.job_id from ranks r group by r.job_id having bool_and(r.fits))
+  ), batch as materialized (
+    select array_agg(g.job_id) as job_ids, array_agg(g.run_at) as run_ats from granted g
   ), gone as (
-    delete from legwork_private.waiting_jobs w using granted g where w.job_id = g.job_id
+    delete from legwork_private.waiting_jobs w where w.job_id = any ((select b.job_ids from batch b)::bigint[])
   ), given as (
     insert into legwork_private.slots (gate, job_id, per)
     select x.gate, g.job_id, l.per
@@ -5992,7 +5994,9 @@ begin
     cross join lateral unnest(g.gates) as x (gate)
     left join legwork_private.limits l on l.id = legwork_private.gate_limit(x.gate)
   ), started as (
-    update legwork_private.graphile_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
+    update legwork_private.graphile_jobs j set run_at = g.run_at
+    from batch b cross join lateral unnest(b.job_ids, b.run_ats) as g (job_id, run_at)
+    where j.id = g.job_id
   )
   select array(select c.line from candidates c), array(select distinct g.line from granted g), (select count(*) from granted)
   into v_looked, v_served, granted;
@@ -6063,15 +6067,19 @@ begin
     select x.gate, x.line, x.job_id, x.run_at
     from (select h.*, row_number() over (partition by h.gate order by h.place, h.turn) as rank from heads h) x
     where x.rank <= x.free
+  ), batch as materialized (
+    select array_agg(g.job_id) as job_ids, array_agg(g.run_at) as run_ats from granted g
   ), gone as (
-    delete from legwork_private.waiting_jobs w using granted g where w.job_id = g.job_id
+    delete from legwork_private.waiting_jobs w where w.job_id = any ((select b.job_ids from batch b)::bigint[])
   ), given as (
     insert into legwork_private.slots (gate, job_id, per)
     select g.gate, g.job_id, l.per
     from granted g
     left join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
   ), started as (
-    update legwork_private.graphile_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
+    update legwork_private.graphile_jobs j set run_at = g.run_at
+    from batch b cross join lateral unnest(b.job_ids, b.run_ats) as g (job_id, run_at)
+    where j.id = g.job_id
   ), turned as (
     update legwork_private.lines l set turn = nextval('legwork_private.line_turns')
     from asked a
@@ -10322,6 +10330,13 @@ begin
     order by f.id limit failed_jobs_like.at_most;
 end $function$
 
+CREATE OR REPLACE FUNCTION legwork_private.failure_report(job_id bigint, details json)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((('
+'::text || job_id) || ' '::text) || details)
+
 CREATE OR REPLACE FUNCTION legwork_private.far_future()
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -13373,15 +13388,17 @@ AS $function$
   offset 0
 $function$
 
-CREATE OR REPLACE FUNCTION legwork_private.reported_failures()
- RETURNS TABLE(id bigint, started_at timestamp with time zone, finished_at timestamp with time zone, error_name text, error_stack text, error_code text, labels text[], decision text, retry_at timestamp with time zone, failed_entries integer[], entry_results text)
+CREATE OR REPLACE FUNCTION legwork_private.reported_failure(job_id bigint)
+ RETURNS TABLE(started_at timestamp with time zone, finished_at timestamp with time zone, error_name text, error_stack text, error_code text, labels text[], decision text, retry_at timestamp with time zone, failed_entries integer[], entry_results text)
  LANGUAGE sql
- STABLE
+ STABLE ROWS 1
 AS $function$
-  select o.id, legwork_private.time_from_ms(o.started), legwork_private.time_from_ms(o.finished), o.name, o.stack, o.code, o.labels, o.decision,
+  select legwork_private.time_from_ms(o.started), legwork_private.time_from_ms(o.finished), o.name, o.stack, o.code, o.labels, o.decision,
     legwork_private.time_from_ms(o.retry), o.failed_entries, o.entry_results
-  from json_to_recordset(nullif(current_setting('legwork.failures', true), '')::json)
-    as o (id bigint, started float8, finished float8, name text, stack text, code text, labels text[], decision text, retry float8,
+  -- A line for each job: its id and a JSON object. The trigger reads the line of one job at a time, so it must not parse those of all the others.
+  from json_to_record(
+    nullif(split_part(split_part(current_setting('legwork.failures', true), E'\n' || job_id || ' ', 2), E'\n', 1), '')::json)
+    as o (started float8, finished float8, name text, stack text, code text, labels text[], decision text, retry float8,
       failed_entries integer[], entry_results text)
 $function$
 
@@ -14934,7 +14951,7 @@ begin
   end if;
 
   -- 4. An attempt ended, and the worker reports that it does not count.
-  select * into v_failure from legwork_private.reported_failures() f where f.id = new.id and v_attempt_ended;
+  select * into v_failure from legwork_private.reported_failure(case when v_attempt_ended then new.id end);
 
   if v_failure.decision in ('put_back', 'wait') and not v_removed and not exists (select from legwork_private.cancellations c where c.job_id = new.id) then
     -- The job has not failed, and the attempt does not count: its task postponed it, it must not run now, or it waits for a signal.
@@ -16102,9 +16119,9 @@ begin
   where j.id = culprit and j.locked_by = worker_blocked.id for update;
   if found then
     -- Records the failure as a worker does, and postpones the job as graphile-worker does.
-    perform set_config('legwork.failures', json_build_array(json_build_object(
-      'id', culprit, 'started', extract(epoch from v_started) * 1000, 'finished', extract(epoch from clock_timestamp()) * 1000,
-      'name', 'Blocked', 'labels', json_build_array('Blocked')))::text, true);
+    perform set_config('legwork.failures', legwork_private.failure_report(culprit, json_build_object(
+      'started', extract(epoch from v_started) * 1000, 'finished', extract(epoch from clock_timestamp()) * 1000,
+      'name', 'Blocked', 'labels', json_build_array('Blocked'))), true);
     update legwork_private.graphile_jobs j
     set locked_at = null, locked_by = null, run_at = greatest(now(), j.run_at) + exp(least(j.attempts, 10)) * interval '1 second',
       last_error = format('The task blocked its worker''s event loop for %s. The worker was killed.', legwork_private.counted(round(blocked_seconds)::bigint, 'second'))

@@ -192,7 +192,7 @@ describe("the end of a job", () => {
     await fetchJob(id);
     const client = await database.pool.connect();
     await client.query("select set_config('legwork.failures', $1, false)", [
-      JSON.stringify([{ id: Number(id), started: 1, finished: 2, name: "PayloadError", stack: "stack", code: "LW422", decision: "discard" }]),
+      `\n${id} ${JSON.stringify({ started: 1, finished: 2, name: "PayloadError", stack: "stack", code: "LW422", decision: "discard" })}`,
     ]);
     await client.query(
       "update graphile_worker._private_jobs set last_error = 'bad', run_at = now() + interval '2 seconds', locked_by = null, locked_at = null where id = $1",

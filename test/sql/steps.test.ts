@@ -48,7 +48,7 @@ async function record(id: string, name: string, options: { worker?: string; atte
 
 /** Returns a waiting job to the queue with the statement that a worker uses for failed jobs. */
 async function putBack(id: string, client: Client = database.pool): Promise<void> {
-  const failures = JSON.stringify([{ id: Number(id), started: Date.now(), finished: Date.now(), decision: "wait" }]);
+  const failures = `\n${id} ${JSON.stringify({ started: Date.now(), finished: Date.now(), decision: "wait" })}`;
   await client.query(
     `with told as materialized (select set_config('legwork.failures', $1, true)), put_back as (
        update graphile_worker._private_jobs set last_error = 'waits', run_at = now() + interval '3 seconds', locked_by = null, locked_at = null

@@ -147,7 +147,7 @@ async function fillTenant(pool: Pool, tenant: string): Promise<TenantRows> {
 async function waitForSignal(pool: Pool, worker: HandWorker, id: string): Promise<string> {
   await worker.fetch(pool, 100);
   await pool.query("select * from legwork_private.await_step($1, $2, 1, 'wait', 'go', '1 hour')", [id, worker.id]);
-  const failures = JSON.stringify([{ id: Number(id), started: Date.now(), finished: Date.now(), decision: "wait" }]);
+  const failures = `\n${id} ${JSON.stringify({ started: Date.now(), finished: Date.now(), decision: "wait" })}`;
   await pool.query(
     `with told as materialized (select set_config('legwork.failures', $1, true))
      update graphile_worker._private_jobs set last_error = 'waits', run_at = now() + interval '1 hour', locked_by = null, locked_at = null

@@ -64,15 +64,19 @@ begin
     select x.gate, x.line, x.job_id, x.run_at
     from (select h.*, row_number() over (partition by h.gate order by h.place, h.turn) as rank from heads h) x
     where x.rank <= x.free
+  ), batch as materialized (
+    select array_agg(g.job_id) as job_ids, array_agg(g.run_at) as run_ats from granted g
   ), gone as (
-    delete from legwork_private.waiting_jobs w using granted g where w.job_id = g.job_id
+    delete from legwork_private.waiting_jobs w where w.job_id = any ((select b.job_ids from batch b)::bigint[])
   ), given as (
     insert into legwork_private.slots (gate, job_id, per)
     select g.gate, g.job_id, l.per
     from granted g
     left join legwork_private.limits l on l.id = legwork_private.gate_limit(g.gate)
   ), started as (
-    update legwork_private.graphile_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
+    update legwork_private.graphile_jobs j set run_at = g.run_at
+    from batch b cross join lateral unnest(b.job_ids, b.run_ats) as g (job_id, run_at)
+    where j.id = g.job_id
   ), turned as (
     update legwork_private.lines l set turn = nextval('legwork_private.line_turns')
     from asked a
@@ -139,8 +143,10 @@ begin
     select h.job_id, h.line, h.gates, h.run_at
     from heads h
     where h.job_id in (select r.job_id from ranks r group by r.job_id having bool_and(r.fits))
+  ), batch as materialized (
+    select array_agg(g.job_id) as job_ids, array_agg(g.run_at) as run_ats from granted g
   ), gone as (
-    delete from legwork_private.waiting_jobs w using granted g where w.job_id = g.job_id
+    delete from legwork_private.waiting_jobs w where w.job_id = any ((select b.job_ids from batch b)::bigint[])
   ), given as (
     insert into legwork_private.slots (gate, job_id, per)
     select x.gate, g.job_id, l.per
@@ -148,7 +154,9 @@ begin
     cross join lateral unnest(g.gates) as x (gate)
     left join legwork_private.limits l on l.id = legwork_private.gate_limit(x.gate)
   ), started as (
-    update legwork_private.graphile_jobs j set run_at = g.run_at from granted g where j.id = g.job_id
+    update legwork_private.graphile_jobs j set run_at = g.run_at
+    from batch b cross join lateral unnest(b.job_ids, b.run_ats) as g (job_id, run_at)
+    where j.id = g.job_id
   )
   select array(select c.line from candidates c), array(select distinct g.line from granted g), (select count(*) from granted)
   into v_looked, v_served, granted;

@@ -84,7 +84,7 @@ begin
   end if;
 
   -- 4. An attempt ended, and the worker reports that it does not count.
-  select * into v_failure from legwork_private.reported_failures() f where f.id = new.id and v_attempt_ended;
+  select * into v_failure from legwork_private.reported_failure(case when v_attempt_ended then new.id end);
 
   if v_failure.decision in ('put_back', 'wait') and not v_removed and not exists (select from legwork_private.cancellations c where c.job_id = new.id) then
     -- The job has not failed, and the attempt does not count: its task postponed it, it must not run now, or it waits for a signal.

@@ -24,23 +24,30 @@ $$;
 comment on function legwork_private.reported_completions() is
   'Results reported by the worker on this connection for the jobs that it is completing. Returns no rows on any other connection.';
 
-create or replace function legwork_private.reported_failures()
+create or replace function legwork_private.reported_failure(job_id bigint)
 returns table (
-  id bigint, started_at timestamptz, finished_at timestamptz, error_name text, error_stack text, error_code text, labels text[],
+  started_at timestamptz, finished_at timestamptz, error_name text, error_stack text, error_code text, labels text[],
   decision text, retry_at timestamptz, failed_entries integer[], entry_results text
 )
-language sql stable
+language sql stable rows 1
 as $$
-  select o.id, legwork_private.time_from_ms(o.started), legwork_private.time_from_ms(o.finished), o.name, o.stack, o.code, o.labels, o.decision,
+  select legwork_private.time_from_ms(o.started), legwork_private.time_from_ms(o.finished), o.name, o.stack, o.code, o.labels, o.decision,
     legwork_private.time_from_ms(o.retry), o.failed_entries, o.entry_results
-  from json_to_recordset(nullif(current_setting('legwork.failures', true), '')::json)
-    as o (id bigint, started float8, finished float8, name text, stack text, code text, labels text[], decision text, retry float8,
+  -- A line for each job: its id and a JSON object. The trigger reads the line of one job at a time, so it must not parse those of all the others.
+  from json_to_record(
+    nullif(split_part(split_part(current_setting('legwork.failures', true), E'\n' || job_id || ' ', 2), E'\n', 1), '')::json)
+    as o (started float8, finished float8, name text, stack text, code text, labels text[], decision text, retry float8,
       failed_entries integer[], entry_results text)
 $$;
-comment on function legwork_private.reported_failures() is
-  'Details reported by the worker on this connection for the attempts that it is failing. labels: names, codes and classes of the error and its causes. '
+comment on function legwork_private.reported_failure(bigint) is
+  'Details reported by the worker on this connection for an attempt that it is failing, or nulls. labels: names, codes and classes of the error and its causes. '
   'decision: discard, if another attempt is pointless; put_back, if this does not count as an attempt; wait, if the job''s steps have to wait; null otherwise. retry_at: when the task requests the '
-  'next attempt. failed_entries and entry_results: for a batch job, as in legwork_private.keep_entries. Returns no rows on any other connection.';
+  'next attempt. failed_entries and entry_results: for a batch job, as in legwork_private.keep_entries.';
+
+create or replace function legwork_private.failure_report(job_id bigint, details json) returns text
+language sql immutable parallel safe
+return E'\n' || job_id || ' ' || details;
+comment on function legwork_private.failure_report(bigint, json) is 'A line of the setting legwork.failures, from which legwork_private.reported_failure reads.';
 
 create or replace function legwork_private.fingerprint(task text, error_name text, error_message text) returns text
 language sql immutable parallel safe

@@ -157,9 +157,9 @@ begin
   where j.id = culprit and j.locked_by = worker_blocked.id for update;
   if found then
     -- Records the failure as a worker does, and postpones the job as graphile-worker does.
-    perform set_config('legwork.failures', json_build_array(json_build_object(
-      'id', culprit, 'started', extract(epoch from v_started) * 1000, 'finished', extract(epoch from clock_timestamp()) * 1000,
-      'name', 'Blocked', 'labels', json_build_array('Blocked')))::text, true);
+    perform set_config('legwork.failures', legwork_private.failure_report(culprit, json_build_object(
+      'started', extract(epoch from v_started) * 1000, 'finished', extract(epoch from clock_timestamp()) * 1000,
+      'name', 'Blocked', 'labels', json_build_array('Blocked'))), true);
     update legwork_private.graphile_jobs j
     set locked_at = null, locked_by = null, run_at = greatest(now(), j.run_at) + exp(least(j.attempts, 10)) * interval '1 second',
       last_error = format('The task blocked its worker''s event loop for %s. The worker was killed.', legwork_private.counted(round(blocked_seconds)::bigint, 'second'))

@@ -244,7 +244,7 @@ export class Outcomes {
   #fail(statement: Statement, specs: readonly FailSpec[], form: Form, refusal: Error | undefined): Statement {
     const failures = specs.flatMap(({ jobId }) => {
       const outcome = this.#byJob.get(jobId);
-      return outcome === undefined ? [] : [describeFailure(jobId, outcome, form)];
+      return outcome === undefined ? [] : [failureReport(jobId, describeFailure(outcome, form))];
     });
     const reported = specs.map(({ jobId, message, payload }) => ({
       jobId,
@@ -254,21 +254,22 @@ export class Outcomes {
       payload: form === "whole" ? payload : undefined,
     }));
     const values = [statement.values[0], storable(JSON.stringify(reported)), ...statement.values.slice(2)];
-    return withSettings({ ...statement, values }, { "legwork.failures": storable(JSON.stringify(failures)) });
+    return withSettings({ ...statement, values }, { "legwork.failures": failures.join("") });
   }
 
   /** Fails jobs whose tasks completed, but whose completion the database rejects. */
   #failInstead(jobIds: readonly string[], workerId: string, refusal: Error | undefined): Statement {
     const failures = jobIds.map((id) => {
       const { startedAt, finishedAt } = this.#byJob.get(id) ?? { startedAt: undefined, finishedAt: undefined };
-      return { id, started: startedAt, finished: finishedAt, name: "NotRecorded", labels: ["NotRecorded"], decision: "discard" };
+      const times = { started: startedAt, finished: finishedAt };
+      return failureReport(id, { ...times, name: "NotRecorded", labels: ["NotRecorded"], decision: "discard" });
     });
     const statement = {
       name: "legwork_fail_job",
       text: FAIL_STATEMENT,
       values: [workerId, jobIds, `The task completed, but the database rejected the record of it: ${messageOf(refusal)}`],
     };
-    return withSettings(statement, { "legwork.failures": storable(JSON.stringify(failures)) });
+    return withSettings(statement, { "legwork.failures": failures.join("") });
   }
 
   #forget(jobIds: readonly string[]): void {
@@ -370,15 +371,19 @@ function withSettings(statement: Statement, settings: Readonly<Record<string, st
   return { ...statement, name: `${statement.name}+outcomes`, text, values: [...statement.values, ...Object.values(settings)] };
 }
 
-/** Describes a failure for `legwork_private.reported_failures()`. */
+/** Returns the line from which `legwork_private.reported_failure` reads the details of a job's failure. */
+function failureReport(id: string, details: Record<string, unknown>): string {
+  return `\n${id} ${storable(JSON.stringify(details))}`;
+}
+
+/** Describes a failure for `legwork_private.reported_failure`. */
 function describeFailure(
-  id: string,
   { startedAt, finishedAt, error, decision, retryAt, batch }: Outcome,
   form: Form,
 ): Record<string, unknown> {
-  const times = { id, started: startedAt, finished: finishedAt };
+  const times = { started: startedAt, finished: finishedAt };
   if (form === "bare") return { ...times, decision };
-  if (form === "failed") return { id, decision: "discard" };
+  if (form === "failed") return { decision: "discard" };
   return {
     ...times,
     name: error?.name,
