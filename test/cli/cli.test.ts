@@ -186,6 +186,23 @@ describe("legwork jobs", () => {
   });
 });
 
+describe("legwork failed", () => {
+  it("says how to retry a group, and how to run a job whose payload does not match", async () => {
+    const fail = (error: string): Promise<unknown> =>
+      database.pool.query(
+        "select graphile_worker.permanently_fail_jobs(array[(graphile_worker.add_job('notify/email', run_at => now() + interval '1 day')).id], $1)",
+        [error],
+      );
+    await fail("refused");
+    const refused = (await run("failed")).stdout;
+    expect(refused).toMatch(/\nTo retry a group: legwork retry --fingerprint FINGERPRINT \[--preview\]\n$/);
+    await fail("The payload does not match task 'notify/email': to: expected a string.");
+    expect((await run("failed")).stdout).toMatch(
+      /\[--preview\]\nA retry keeps the payload\. To run a job with another one: legwork rerun ID --payload '\{…\}' --discard\n$/,
+    );
+  });
+});
+
 describe("an error", () => {
   const mistakes: [string, string[], Record<string, string>, number, string][] = [
     ["an unknown command", ["jbos"], {}, 2, "Did you mean jobs?"],

@@ -289,6 +289,7 @@ describe("legwork completion", () => {
     expect(await complete("jobs", "--state", "ca")).toEqual(["cancelled"]);
     expect(await complete("jobs", "--task", "x", "--cre")).toEqual(["--created-after", "--created-before"]);
     expect(await complete("pause", "--rea")).toEqual(["--reason"]);
+    expect(await complete("completion", "")).toEqual(["bash", "zsh", "fish", "--help"]);
   });
 
   it.each(["zsh", "fish"])("prints every command for %s", async (shell) => {

@@ -9,7 +9,7 @@ interface Word {
 interface Described {
   name: string;
   meaning: string;
-  /** Its options and subcommands. */
+  /** Its subcommands, the values of its arguments, and its options. */
   words: Word[];
   /** The values that an option can take. */
   values: { options: string[]; choices: string[] }[];
@@ -44,6 +44,9 @@ function commandsOf(program: Command): Described[] {
         meaning: command.description(),
         words: [
           ...command.commands.map((below) => ({ word: below.name(), meaning: below.description() })),
+          ...command.registeredArguments.flatMap(({ argChoices = [], description: meaning }) =>
+            argChoices.map((word) => ({ word, meaning })),
+          ),
           ...visible.map((option) => ({ word: option.long ?? option.short ?? "", meaning: option.description })),
         ],
         values: visible

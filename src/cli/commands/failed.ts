@@ -55,6 +55,9 @@ export function failedCommand(): Command {
             ]),
           );
           console.log("\nTo retry a group: legwork retry --fingerprint FINGERPRINT [--preview]");
+          if (groups.some(({ lastError }) => lastError?.startsWith("The payload does not match ") === true)) {
+            console.log("A retry keeps the payload. To run a job with another one: legwork rerun ID --payload '{…}' --discard");
+          }
         }),
       );
     });
