@@ -36,6 +36,11 @@ async function intoFullDisk(parameters: readonly string[]): Promise<{ code: numb
 
 const run = (...parameters: string[]): Promise<CliResult> => legwork(parameters, { DATABASE_URL: database.url });
 
+it("commands in a new database say what there is not", async () => {
+  expect((await run("stats")).stdout).toBe("No job has ended in the last hour.\n");
+  expect((await run("explain", "1")).stderr).toContain("\nhint: No job has been enqueued yet.\n");
+});
+
 describe("legwork add", () => {
   it("prints the id of the job it enqueued, which legwork job shows", async () => {
     const added = await run(

@@ -39,7 +39,7 @@ it("the outcome of a request shows that it was merged with an earlier one, in Ty
   expect(await legwork(["add", "t", "--unique-for", "1h"], environment)).toEqual({
     code: 0,
     stdout: `${id}\n`,
-    stderr: `No job was created: an identical request enqueued job ${id} within the last 1h.\n`,
+    stderr: `No job was created: an identical request enqueued job ${id} within the last hour.\n`,
   });
   expect(JSON.parse((await legwork(["add", "t", "--unique-for", "1h", "--json"], environment)).stdout)).toEqual({
     id,
@@ -48,7 +48,7 @@ it("the outcome of a request shows that it was merged with an earlier one, in Ty
   });
   const debounced = ["add", "t", "--job-key", "d", "--debounce", "1h"];
   const { stdout, stderr } = await legwork(debounced, environment);
-  expect(stderr).toMatch(/^It can start in .+, at \d{4}-.+Z: every request postpones it by 1h\.\n$/);
+  expect(stderr).toMatch(/^It can start in .+, at \d{4}-.+Z: every request postpones it by 1 hour\.\n$/);
   expect((await legwork(debounced, environment)).stderr).toMatch(
     new RegExp(`^No job was created: job ${stdout.trim()} has the same job key and now has this payload\\.\\nIt can start in `),
   );

@@ -11151,7 +11151,8 @@ begin
     return v_kept;
   end if;
   if job_id > coalesce(legwork_private.last_job_id(), 0) or job_id < 1 then
-    return format('No job has had this id yet: the last id is %s.', coalesce(legwork_private.last_job_id(), 0));
+    return case when coalesce(legwork_private.last_job_id(), 0) = 0 then 'No job has been enqueued yet.'
+      else format('No job has had this id yet: the last id is %s.', legwork_private.last_job_id()) end;
   end if;
   select max(m.at) filter (where m.last_id < job_id), min(m.at) filter (where m.last_id >= job_id) into v_after, v_before from legwork_private.id_marks m;
   if v_before < clock_timestamp() - legwork_private.history_retention() then

@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { ATTEMPTS, PRIORITIES } from "../../bounds.ts";
 import type { Enqueued, EnqueueOptions } from "../../jobs/enqueue.ts";
 import type { Operations } from "../operations/operations.ts";
+import { durationText, periodText } from "../duration-text.ts";
 import { duration, jobIdsOption, milliseconds, time, wholeNumber } from "../option-values.ts";
 import { ownFlags, type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { printJson, relativeTime } from "../output.ts";
@@ -100,7 +101,9 @@ Examples:
 async function whatHappened(operations: Operations, { id, mergedBy }: Enqueued, options: EnqueueOptions): Promise<string[]> {
   const sentences: string[] = [];
   if (mergedBy === "uniqueFor") {
-    sentences.push(`No job was created: an identical request enqueued job ${id} within the last ${options.uniqueFor}.`);
+    sentences.push(
+      `No job was created: an identical request enqueued job ${id} within the last ${periodText(String(options.uniqueFor))}.`,
+    );
   } else if (mergedBy !== null) {
     const kept = options.jobKeyMode === "unsafe_dedupe";
     sentences.push(
@@ -112,7 +115,7 @@ async function whatHappened(operations: Operations, { id, mergedBy }: Enqueued, 
   if (runAt === null || runAt.getTime() <= Date.now()) return sentences;
   const why =
     options.throttle === undefined
-      ? `every request postpones it by ${options.debounce}`
-      : `it starts at most once in ${options.throttle}`;
+      ? `every request postpones it by ${durationText(String(options.debounce))}`
+      : `it starts at most once per ${periodText(String(options.throttle))}`;
   return [...sentences, `It can start ${relativeTime(runAt)}, at ${runAt.toISOString()}: ${why}.`];
 }

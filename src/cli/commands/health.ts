@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { formatNumber } from "../../wording.ts";
-import { durationText } from "../duration-text.ts";
+import { periodText } from "../duration-text.ts";
 import { duration } from "../option-values.ts";
 import { type RemoteFlags, withOperations, withRemoteOptions } from "../options.ts";
 import { color, printJson, printTable } from "../output.ts";
@@ -50,7 +50,7 @@ export function statsCommand(): Command {
       await withOperations(flags, async (operations) => {
         const rows = await operations.readTaskStatistics(period);
         if (json === true) printJson(rows);
-        else if (rows.length === 0) console.log(`No job has ended in the last ${durationText(period)}.`);
+        else if (rows.length === 0) console.log(`No job has ended in the last ${periodText(period)}.`);
         else {
           printTable(
             ["TASK", "COMPLETED", "FAILED", "RETRIED", "CANCELLED", "EXPIRED", "ERRORS", "WAIT P95", "RUN", "RUN P95"],
