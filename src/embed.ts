@@ -1,4 +1,6 @@
+import { existsSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { join, resolve } from "node:path";
 import type { Duplex } from "node:stream";
 import type { FastifyInstance } from "fastify";
 import { type Operations, operationsOn } from "./api/operations.ts";
@@ -186,7 +188,9 @@ export async function createLegwork(options: LegworkOptions = {}): Promise<Legwo
   const { config, file, ...loaded } = await loadConfig(settings, process.env, process.cwd(), preset?.settings);
   const middleware = readMiddleware(givenMiddleware ?? loaded.middleware, "middleware");
   if (config.databaseUrl === undefined) {
-    throw new LegworkError("LW514", "createLegwork needs a database.", { hint: "Pass databaseUrl, or set DATABASE_URL." });
+    throw new LegworkError("LW514", "createLegwork needs a database.", {
+      hint: `Pass databaseUrl, or set DATABASE_URL.${hintAtEmbedded(config.dataDir)}`,
+    });
   }
   if (!/^(\/[\w.~-]+)*$/.test(prefix)) {
     throw new LegworkError("LW514", `Invalid prefix '${prefix}'.`, { hint: "Write it like /legwork, without a trailing slash." });
@@ -352,4 +356,11 @@ async function startWorking(
   assertNode("The worker");
   const { startWorker } = await import("./worker/worker.ts");
   return await startWorker({ ...config, ...beside });
+}
+
+/** How to use the Postgres of a `legwork dev` that is running in this directory. */
+function hintAtEmbedded(dataDir: string): string {
+  const ready = join(dataDir, "ready.json");
+  if (!existsSync(ready)) return "";
+  return ` To use the Postgres of \`legwork dev\`: export DATABASE_URL=$(node -p 'require("${resolve(ready)}").databaseUrl')`;
 }

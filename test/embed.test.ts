@@ -132,6 +132,11 @@ describe("createLegwork", () => {
   });
 
   it("refuses invalid options", async () => {
+    const dataDir = await directoryOf({ "ready.json": "{}" });
+    await expect(createLegwork({ log: testLog, dataDir })).rejects.toMatchObject({
+      code: "LW514",
+      hint: `Pass databaseUrl, or set DATABASE_URL. To use the Postgres of \`legwork dev\`: export DATABASE_URL=$(node -p 'require("${dataDir}/ready.json").databaseUrl')`,
+    });
     await expect(createLegwork({ log: testLog, databaseUrl: "mysql://x" })).rejects.toMatchObject({ code: "LW514" });
     await expect(createLegwork({ log: testLog, databaseUrl: database.url, prefix: "legwork/" })).rejects.toMatchObject({
       code: "LW514",

@@ -104,6 +104,7 @@ describe("a first start", () => {
     expect(statSync(join(dataDir, "postgres-password")).mode & 0o777).toBe(0o600);
     expect(readFileSync(join(dataDir, "postgres.log"), "utf8")).toContain("ready to accept connections");
     expect(existsSync(join(dataDir, "legwork.json"))).toBe(true);
+    expect(readFileSync(join(dataDir, ".gitignore"), "utf8")).toBe("*\n");
   });
 
   it("uses an existing empty directory", async () => {

@@ -256,6 +256,12 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
         "Add sslrootcert=/path/to/ca.pem to DATABASE_URL, or set NODE_EXTRA_CA_CERTS to that file; sslmode=no-verify encrypts without verifying the certificate.",
       );
   }
+  if (error.message === "The server does not support SSL connections") {
+    return fail(
+      `${where} does not support SSL connections.`,
+      "Turn on ssl in the server's settings, or remove sslmode from DATABASE_URL.",
+    );
+  }
   const message = withoutSecrets(error.message || String(error.code), options.connectionString);
   return fail(`${where} cannot be used: ${message}.`, "Check DATABASE_URL and the server's log.");
 }

@@ -44,7 +44,11 @@ export function openDataDir(path: string): string {
   try {
     makeDirectory(wanted);
     accessSync(wanted, constants.R_OK | constants.W_OK | constants.X_OK);
-    if (!entries.includes(MARKER)) writeMarker(wanted, { dataDirFormat: MARKER_FORMAT });
+    if (!entries.includes(MARKER)) {
+      writeMarker(wanted, { dataDirFormat: MARKER_FORMAT });
+      // The directory contains secrets, and is usually inside a project.
+      writeFileAtomically(join(wanted, ".gitignore"), "*\n");
+    }
   } catch (error) {
     throw unusable(`${wanted} is not writable: ${toError(error).message}.`, error);
   }

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { getTasks, Logger as GraphileLogger, type Task as PlainTask } from "graphile-worker";
 import { z } from "zod";
@@ -8,6 +8,7 @@ import type { Logger } from "../log.ts";
 import { definitionOf, type TaskDefinition } from "../jobs/define-task.ts";
 import { describeLimits, describeRetry } from "../jobs/task-policy.ts";
 import { type Endpoints, endpointTasks } from "./endpoint-tasks.ts";
+import { placeOf } from "./error-place.ts";
 import { executablesPlugin, GRAPHILE_EXECUTABLES } from "./graphile/executable-tasks.ts";
 import { importLegworkFromHere } from "./module-hooks.ts";
 import type { WorkerConfig } from "./graphile/preset.ts";
@@ -135,8 +136,10 @@ async function readDirectory(
     return { tasks: tasks as Record<string, PlainTask>, files };
   } catch (error) {
     // The message of graphile-worker's error names the file, and its cause is the error that was thrown.
-    throw new LegworkError("LW515", toError(error).message, {
-      hint: hintFor(toError(error).cause),
+    const { message, cause } = toError(error);
+    const [, file] = /^Error processing '(.+?)': /.exec(message) ?? [];
+    throw new LegworkError("LW515", message, {
+      hint: hintFor(cause, file),
       cause: error,
     });
   }
@@ -145,25 +148,36 @@ async function readDirectory(
 const WHAT_A_TASK_IS =
   "The default export of a task file must be the result of defineTask, or a plain graphile-worker task function.";
 
-function hintFor(thrown: unknown): string {
+const COMPILE_TASKS =
+  "Compile the tasks and pass the output to --tasks, or install tsx and start the worker with NODE_OPTIONS='--import tsx'.";
+
+function hintFor(thrown: unknown, file: string | undefined): string {
   const error: Error & { code?: unknown } = toError(thrown);
   if (error.code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
     return (
       "Node only removes types and does not compile TypeScript: use a union or an object instead of an enum, and a module instead of a namespace. " +
-      "Or compile the tasks and pass the output to --tasks, or install tsx and start the worker with NODE_OPTIONS='--import tsx'."
+      `Otherwise: ${COMPILE_TASKS}`
     );
   }
   if (error.code === "ERR_MODULE_NOT_FOUND" || error.code === "MODULE_NOT_FOUND") {
     return "Install the package that the message names, or correct the path of the import.";
   }
-  if (error.name === "SyntaxError") return "Correct this file, or a file that it imports.";
   // This is graphile-worker's own message for a file that exports something other than a task.
   if (error.message.startsWith("Invalid task")) {
     return `${WHAT_A_TASK_IS} Keep modules that tasks share in another directory, or in one whose name begins with @.`;
   }
-  return error instanceof LegworkError
-    ? WHAT_A_TASK_IS
-    : "The file, or one that it imports, threw this error while it was loaded.";
+  if (error instanceof LegworkError) return WHAT_A_TASK_IS;
+  const place = placeOf(error, process.cwd(), file === undefined ? [] : [file]);
+  if (error.name === "SyntaxError") {
+    if (place === undefined && file !== undefined && hasDecorators(file)) return `Node does not run decorators. ${COMPILE_TASKS}`;
+    return place === undefined ? "Correct this file, or a file that it imports." : `Correct ${place}.`;
+  }
+  return `${place ?? "The file, or one that it imports,"} threw this error while it was loaded.`;
+}
+
+/** Whether a TypeScript file seems to use decorators, for which Node reports only an invalid token. */
+function hasDecorators(file: string): boolean {
+  return /\.[cm]?ts$/.test(file) && /^\s*@[A-Za-z_$]/m.test(readFileSync(file, "utf8"));
 }
 
 /** Describes tasks for `legwork_private.register_tasks`. Plain tasks have only a name; null removes values that an earlier version registered. */

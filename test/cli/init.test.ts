@@ -123,6 +123,20 @@ it("leaves a project's own style and files alone, and its sample loads in every 
   }
 });
 
+it("writes an .mts file where the TypeScript compiler refuses `import` in a .ts file", async () => {
+  // `npm init -y` and `tsc --init` write these.
+  const compiler =
+    '{\n  // Comments and trailing commas are allowed.\n  "compilerOptions": { "module": "nodenext", "verbatimModuleSyntax": true, },\n}\n';
+  const [refusing, modules] = await Promise.all([
+    directoryOf({ "package.json": '{"type":"commonjs"}', "tsconfig.json": compiler }),
+    directoryOf({ "package.json": '{"type":"module"}', "tsconfig.json": compiler }),
+  ]);
+  expect(await init(refusing, "--yes")).toMatchObject({ code: 0, stdout: expect.stringContaining("create tasks/hello.mts") });
+  expect(await init(modules, "--yes")).toMatchObject({ code: 0, stdout: expect.stringContaining("create tasks/hello.ts") });
+  expect([...(await loadTasks([`${refusing}/tasks`], pino({ level: "silent" }))).keys()]).toEqual(["hello"]);
+  expect((await init(refusing)).stdout).toContain("Nothing to do.");
+});
+
 it("keeps the tasks and the crontab of graphile-worker, and refuses files that it cannot read, in one line", async () => {
   const manifest = JSON.stringify({
     scripts: { worker: "graphile-worker -c $DATABASE_URL --crontab conf/crontab" },

@@ -193,6 +193,7 @@ describe("a database that cannot be used", () => {
   const failures: [string, (url: URL) => void, string][] = [
     ["nothing listens", (url) => (url.port = "1"), "Nothing answers at 127.0.0.1:1/"],
     ["no such database", (url) => (url.pathname = "/nowhere"), "has no database 'nowhere'"],
+    ["no SSL", (url) => url.searchParams.set("sslmode", "require"), "does not support SSL connections."],
     ["no such host", (url) => (url.hostname = "nowhere.invalid"), "cannot be found"],
   ];
   it.each(failures)("%s: is reported in one line", async (_name, change, message) => {

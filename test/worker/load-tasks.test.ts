@@ -168,11 +168,28 @@ describe("loading tasks", () => {
     [
       "an error while loading",
       'throw new Error("no key"); export default async () => {};',
-      "threw this error while it was loaded",
+      /bad\.ts:1:\d+ threw this error while it was loaded\.$/,
+    ],
+    ["a syntax error", "export default async () => {\n  const = 1;\n};", /^Correct \S*bad\.ts:2\.$/],
+    [
+      "a decorator",
+      "const log = (_: unknown) => {};\n@log class Mail {}\nexport default async () => {};",
+      "does not run decorators",
     ],
   ])("gives a hint about %s", async (_what, content, hint) => {
     const directory = await directoryOf({ "bad.ts": content });
-    await expect(loadTasks([directory], testLog)).rejects.toMatchObject({ code: "LW515", hint: expect.stringContaining(hint) });
+    await expect(loadTasks([directory], testLog)).rejects.toMatchObject({ code: "LW515", hint: expect.stringMatching(hint) });
+  });
+
+  it("names the line of a syntax error in JavaScript, in both module systems", async () => {
+    for (const [file, content] of [
+      ["bad.mjs", "export default async () => {\n  const = 1;\n};"],
+      ["bad.cjs", "module.exports = async () => {\n  const = 1;\n};"],
+    ] as const) {
+      await expect(loadTasks([await directoryOf({ [file]: content })], testLog)).rejects.toMatchObject({
+        hint: expect.stringMatching(`^Correct \\S*${file}:2\\.$`),
+      });
+    }
   });
 
   it("refuses a directory that does not exist or contains no tasks", async () => {

@@ -89,7 +89,7 @@ async function confirm(): Promise<boolean> {
 
 /** Whether the project still has the sample task that an earlier run created. */
 function hasSample({ directory }: Project, { directories }: TaskPlace): boolean {
-  return directories.some((one) => ["hello.ts", "hello.js"].some((file) => existsSync(join(directory, one, file))));
+  return directories.some((one) => ["hello.ts", "hello.mts", "hello.js"].some((file) => existsSync(join(directory, one, file))));
 }
 
 /** Throws LW409 for a file that has changed since it was read, and LW403 for one that cannot be written. */

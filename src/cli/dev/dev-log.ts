@@ -2,7 +2,7 @@ import pino from "pino";
 import { type Logger, type LogLevel, withoutSecrets } from "../../log.ts";
 import { color, elapsed } from "../output.ts";
 import { visible } from "../visible.ts";
-import { frameOf } from "./describe-failure.ts";
+import { frameOf } from "../../worker/error-place.ts";
 
 /** The events of level info that are shown. Other events of that level concern the worker, not its jobs. */
 const SHOWN = new Set(["job_completed", "job_cancelled", "job_expired", "job_put_back", "job_given_back", "isolate_ended"]);

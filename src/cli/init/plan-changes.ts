@@ -23,8 +23,9 @@ export function planChanges(project: Project, tasks: TaskPlace): Change[] {
   return changes;
 }
 
-function sampleName({ isTypeScript }: Project): string {
-  return isTypeScript ? "hello.ts" : "hello.js";
+function sampleName({ isTypeScript, refusesImport }: Project): string {
+  if (!isTypeScript) return "hello.js";
+  return refusesImport ? "hello.mts" : "hello.ts";
 }
 
 /** A task in the project's own module system. It has a schema only if the project itself depends on zod. */

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
+import { parse as parseJsonc } from "jsonc-parser";
 import { LegworkError, toError } from "../../errors.ts";
 import { ENV_FILES } from "../dev/env-files.ts";
 import { packageManager, type PackageManager } from "../../optional-packages.ts";
@@ -15,6 +16,8 @@ export interface Project {
   readonly isTypeScript: boolean;
   /** Whether .js files are ES modules. */
   readonly isModule: boolean;
+  /** Whether the TypeScript compiler refuses `import` in a .ts file: with verbatimModuleSyntax, it must match the output, which is CommonJS. */
+  readonly refusesImport: boolean;
   readonly framework: Framework | undefined;
   readonly database: DatabaseLibrary | undefined;
   /** The version range of graphile-worker in package.json. */
@@ -66,6 +69,7 @@ export function readProject(directory: string): Project {
     packageManager: packageManager(directory, process.env["npm_config_user_agent"]),
     isTypeScript: packages["typescript"] !== undefined || existsSync(join(directory, "tsconfig.json")),
     isModule: type === "module",
+    refusesImport: type !== "module" && refusesImport(join(directory, "tsconfig.json")),
     framework: firstOf(FRAMEWORKS),
     database: firstOf(LIBRARIES),
     graphileWorker: textOf(packages["graphile-worker"]),
@@ -78,6 +82,14 @@ export function readProject(directory: string): Project {
 /** Returns the file in a directory that has a DATABASE_URL, or "the environment". */
 export function databaseUrlFrom(directory: string): string | undefined {
   return process.env["DATABASE_URL"] ? "the environment" : ENV_FILES.find((file) => hasDatabaseUrl(join(directory, file)));
+}
+
+/** Whether this tsconfig.json itself has verbatimModuleSyntax and decides about modules like Node. `tsc --init` writes both. */
+function refusesImport(path: string): boolean {
+  if (!existsSync(path)) return false;
+  const { compilerOptions } = entries(parseJsonc(readFileSync(path, "utf8"), undefined, { allowTrailingComma: true }));
+  const { verbatimModuleSyntax, module } = entries(compilerOptions);
+  return verbatimModuleSyntax === true && /^node(16|18|20|next)$/i.test(textOf(module) ?? "");
 }
 
 function parseManifest(path: string, text: string): Readonly<Record<string, unknown>> {
