@@ -4348,6 +4348,7 @@ CREATE OR REPLACE FUNCTION legwork.limit_use(scope text, name text, at_most inte
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET enable_seqscan TO 'off'
  SET jit TO 'off'
 AS $function$
 declare
@@ -4376,11 +4377,16 @@ begin
         or exists (select from legwork_private.finished_jobs f where f.id = s.job_id and f.tenant = v_tenant))
     limit 100000
   ), in_line as materialized (
-    select w.gates
-    from legwork_private.waiting_jobs w
-    where w.held is null and w.task_id = any (legwork_private.tasks_in(limit_use.scope, limit_use.name))
-      and (v_tenant is null or exists (
+    -- By their lines: the waiting room may hold a million jobs of other tasks.
+    select n.gates
+    from legwork_private.lines n
+    cross join lateral (
+      select from legwork_private.waiting_jobs w
+      where w.line = n.line and w.held is null and (v_tenant is null or exists (
         select from legwork_private.graphile_jobs j where j.id = w.job_id and legwork_private.flag_value(j.flags, 'tenant') = v_tenant))
+      limit 100000
+    ) w
+    where exists (select from unnest(n.gates) as g (gate) join limits l on l.id = legwork_private.gate_limit(g.gate))
     limit 100000
   ), used as (
     select x.id, x.gate, sum(x.in_use)::bigint as in_use, sum(x.waiting)::bigint as waiting, min(x.free_at) as free_at
