@@ -1,6 +1,6 @@
 import { QueryClient, QueryClientProvider, replaceEqualDeep } from "@tanstack/react-query";
 import { Suspense, useEffect, useState } from "react";
-import { Route, Switch, useLocation } from "wouter";
+import { Link, Route, Switch, useLocation } from "wouter";
 import { holdsRawNumber } from "./api/exact-json.ts";
 import { onReturn } from "./api/reach.ts";
 import { disconnect, onReopened } from "./api/subscribe.ts";
@@ -82,7 +82,8 @@ function Pages() {
             <Route>
               <Page title={words.notFound}>
                 <p>
-                  <Sentence text={words.notFoundAt} slots={{ path: <code>{path}</code> }} />
+                  <Sentence text={words.notFoundAt} slots={{ path: <code>{path}</code> }} />{" "}
+                  <Link href="/">{words.toOverview}</Link>
                 </p>
               </Page>
             </Route>

@@ -4,6 +4,7 @@ import { Router } from "wouter";
 import { App } from "./app.tsx";
 import { applyPreferences } from "./components/preferences.ts";
 import { PAGES } from "./router/pages.ts";
+import { useRawLocation } from "./router/use-raw-location.ts";
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/controls.css";
@@ -20,7 +21,7 @@ await PAGES.find(({ path }) => base + path === location.pathname)
 
 createRoot(document.querySelector("#root")!).render(
   <StrictMode>
-    <Router base={base}>
+    <Router base={base} hook={useRawLocation}>
       <App />
     </Router>
   </StrictMode>,

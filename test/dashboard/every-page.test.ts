@@ -20,6 +20,15 @@ beforeAll(async () => {
   await database.pool.query(
     `select legwork_private.register_tasks('[{"name": "mail/send", "queue": "mail"}, {"name": "report"}]')`,
   );
+  // Long names and limits, as large systems have them.
+  await database.pool.query(
+    `select legwork_private.register_tasks('[{"name": "conversations/refresh_all_documents", "queue": "conversation-maintenance"}]')`,
+  );
+  await database.pool.query(
+    `select legwork.limit_concurrency(10, task => 'conversations/refresh_all_documents', key => 'workspaceId'),
+       legwork.limit_rate(10000, '90 minutes', task => 'conversations/refresh_all_documents', key => 'workspaceId'),
+       legwork.limit_concurrency(10, queue => 'conversation-maintenance', key => 'workspaceId')`,
+  );
   await database.pool.query(
     "select legwork.limit_rate(5, '1 minute', task => 'mail/send'), legwork.pause_queue('default', 'moving')",
   );
@@ -78,12 +87,13 @@ it(
         await page.emulateMedia({ colorScheme });
         await expectAccessible(page, colorScheme === "light" ? "all" : "colors");
       }
-      // On a phone, nothing scrolls sideways, because tables become cards.
-      await page.setViewportSize({ width: 390, height: 844 });
-      const wide =
-        "[document.documentElement, ...document.querySelectorAll('.table-scroll')].filter((each) => each.scrollWidth > each.clientWidth + 1).length";
-      expect(await page.evaluate(wide), path).toBe(0);
-      await page.setViewportSize({ width: 1280, height: 800 });
+      // Nothing scrolls sideways: narrow tables wrap their words, and become cards on a phone.
+      for (const width of [390, 1024, 1280]) {
+        await page.setViewportSize({ width, height: 800 });
+        const wide =
+          "[document.documentElement, ...document.querySelectorAll('.table-scroll')].filter((each) => each.scrollWidth > each.clientWidth + 1).length";
+        expect(await page.evaluate(wide), `${path} at ${width} pixels`).toBe(0);
+      }
       headings.add(`${await heading.textContent()} ${path.split("?")[0]}`);
     }
     expect(headings.size).toBe(new Set(paths.map((path) => path.split("?")[0])).size);

@@ -5,7 +5,7 @@ import { expectAccessible } from "../support/axe.ts";
 import { testBrowser } from "../support/browser.ts";
 import { testDatabase } from "../support/database.ts";
 import { empty } from "../support/empty.ts";
-import { rowOf, shownIds } from "../support/job-list.ts";
+import { grid, rowOf, shownIds } from "../support/job-list.ts";
 import { restToken, startRest } from "../support/rest.ts";
 import { until } from "../support/until.ts";
 
@@ -153,6 +153,18 @@ describe("finding jobs", () => {
     await expectAccessible(page);
     await refusal.getByRole("button", { name: "Show only failed jobs" }).click();
     await rowOf(page, ids[0] ?? "").waitFor();
+  });
+
+  it("on a phone, the filters are behind a button that shows how many are set", async () => {
+    const [id = ""] = await add(1, "mail/send");
+    const page = await open("/jobs?task=mail%2Fsend", restToken, { width: 390, height: 844 });
+    await rowOf(page, id).waitFor();
+    expect((await grid(page).boundingBox())?.y).toBeLessThan(260);
+    await page.getByRole("button", { name: "Filters (1)" }).click();
+    await page.getByLabel("State", { exact: true }).selectOption("failed");
+    await page.getByRole("button", { name: "Filters (2)" }).waitFor();
+    await until("the job is hidden", async () => (await rowOf(page, id).count()) === 0);
+    await expectAccessible(page);
   });
 
   it("saves a view under a name in this browser", async () => {

@@ -159,6 +159,15 @@ describe("the job page", () => {
     expect(await page.getByRole("button", { name: "Retry", exact: true }).count()).toBe(0);
   });
 
+  it("says that a job which was cancelled before its first attempt never started", async () => {
+    const id = await enqueue("plain");
+    const page = await open(`/jobs/${id}`);
+    const started = card(page, "Facts").locator("dt:text-is('Started') + dd");
+    await started.getByText("not yet").waitFor();
+    await database.pool.query("select legwork.cancel_job($1)", [id]);
+    await started.getByText("never").waitFor();
+  });
+
   it("shows every digit of a number in a payload, and keeps the digits in a rerun", async () => {
     const { id } = await one(
       `select legwork.enqueue('plain', '{"order": 12345678901234567890, "huge": 1e400, "half": 0.5}') as id`,

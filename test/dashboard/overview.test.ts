@@ -204,6 +204,12 @@ describe("the overview", () => {
     await page.getByRole("figure", { name: "Jobs per minute" }).waitFor();
   });
 
+  it("shows the jobs of the last whole minute as the throughput while less than one job per second ends", async () => {
+    await counted();
+    const page = await browser.open(server.url, "/", restToken);
+    await page.locator(".figure", { hasText: "Throughput" }).getByText("10/min", { exact: true }).waitFor();
+  });
+
   it("makes the values of a chart available by keyboard and as a table", async () => {
     await counted();
     const page = await browser.open(server.url, "/", restToken);

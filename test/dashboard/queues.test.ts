@@ -46,6 +46,24 @@ describe("the queues page", () => {
     await database.pool.query("select legwork.cancel_job($1)", [id]);
   });
 
+  it("opens queues whose names contain slashes, percent signs and other characters with a meaning in addresses", async () => {
+    const names = ["a b/c?d&e#f%2F", "a b/c?d&e#f/", "50%", "<b>bold</b>", "é %25"];
+    await database.pool.query(
+      `select legwork_private.register_tasks((select jsonb_agg(jsonb_build_object('name', 'odd/' || n, 'queue', name))
+       from unnest($1::text[]) with ordinality as named (name, n)))`,
+      [names],
+    );
+    const page = await browser.open(server.url, "/queues", restToken);
+    for (const name of names) {
+      await page.getByRole("main").getByRole("link", { name, exact: true }).click();
+      await page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
+      await page.getByText("No job of this queue is ready to run.").waitFor();
+      await page.reload();
+      await page.getByRole("button", { name: `Pause ${name}` }).waitFor();
+      await page.goBack();
+    }
+  });
+
   it("undoes a pause", async () => {
     const page = await browser.open(server.url, "/queues/mail", restToken);
     await page.getByRole("button", { name: "Pause mail" }).click();

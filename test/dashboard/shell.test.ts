@@ -51,6 +51,17 @@ describe("the server", () => {
 });
 
 describe("the dashboard", () => {
+  it("highlights the page in the menu that an address belongs to, and leads from an unknown address to the overview", async () => {
+    const page = await browser.open(server.url, "/bulk", restToken);
+    const current = page.getByRole("navigation", { name: "Pages" }).locator("[aria-current=page]");
+    await current.getByText("Failed").waitFor();
+    await page.goto(`${server.url}/no-such-page`);
+    await page.getByText("There is no page at /no-such-page.").waitFor();
+    expect(await current.count()).toBe(0);
+    await page.getByRole("link", { name: "Go to the overview" }).click();
+    await current.getByText("Overview").waitFor();
+  });
+
   it("reads the token from the address, and keeps it out of the address bar and request URLs", async () => {
     const page = await browser.open(server.url, "/", restToken);
     await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();

@@ -5,6 +5,7 @@ import { testBrowser } from "../support/browser.ts";
 import { testDatabase } from "../support/database.ts";
 import { HandWorker } from "../support/hand-worker.ts";
 import { makeToken, rest, restToken, startRest } from "../support/rest.ts";
+import { until } from "../support/until.ts";
 
 const database = testDatabase();
 const browser = testBrowser();
@@ -123,5 +124,32 @@ describe("a choice among more than 20 options", () => {
     await list.getByRole("option", { name: "Any queue" }).click();
     await page.getByRole("row", { name: /^mail\/send/ }).waitFor();
     expect(await choice.inputValue()).toBe("");
+  });
+});
+
+describe("a thousand tasks", () => {
+  it("are all found on the page, in the palette and in filters, and the page draws 200 rows until it is asked for all", async () => {
+    await database.pool.query(
+      "select legwork_private.register_tasks((select jsonb_agg(jsonb_build_object('name', 'thousand/' || n, 'queue', 'q')) from generate_series(1, 1000) n))",
+    );
+    const page = await browser.open(server.url, "/tasks", restToken);
+    await page.getByText("First 200 of 1,").waitFor();
+    expect(await page.getByRole("row").count()).toBe(201);
+    await page.getByRole("button", { name: "Show all" }).click();
+    const last = page.getByRole("row", { name: /^thousand\/999/ });
+    await last.scrollIntoViewIfNeeded();
+    await last.getByRole("link", { name: "thousand/999" }).click();
+    await page.getByRole("heading", { level: 1, name: "thousand/999" }).waitFor();
+    await page.goBack();
+    await last.waitFor();
+    await page.getByLabel("Find task").fill("thousand/998");
+    await until("one row is left", async () => (await page.getByRole("row").count()) === 2);
+    await page.keyboard.press("Control+K");
+    await page.getByRole("dialog").getByRole("combobox").fill("thousand/997");
+    await page.getByRole("option", { name: /^thousand\/997/, selected: true }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.goto(`${server.url}/jobs`);
+    await page.getByRole("combobox", { name: /Filter/ }).fill("task:thousand/99");
+    await page.getByRole("option", { name: /thousand\/996/ }).waitFor();
   });
 });

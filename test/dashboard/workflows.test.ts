@@ -102,6 +102,21 @@ describe("a workflow's page", () => {
     expect(rows).toEqual([{ state: "cancelled" }]);
   });
 
+  it("on a phone, the buttons of the graph cover no step, and truncated text is shown in full on hover", async () => {
+    const task = "conversations/refresh_all_documents";
+    await database.pool.query("select legwork_private.register_tasks($1)", [JSON.stringify([{ name: task }])]);
+    const steps = { ...NIGHT, refresh: { task } };
+    const page = await browser.open(server.url, `/workflows/${await start("night", steps)}`, restToken, { width: 390 });
+    const first = page.getByRole("link", { name: "load pending" });
+    await first.waitFor();
+    const buttons = await page.locator(".react-flow__controls").boundingBox();
+    expect((await first.boundingBox())?.x).toBeGreaterThan((buttons?.x ?? 0) + (buttons?.width ?? 0));
+    await page.setViewportSize({ width: 1280, height: 800 });
+    const text = page.locator(".step-task", { hasText: task });
+    await text.hover();
+    expect(await text.getAttribute("title")).toBe(task);
+  });
+
   it("draws many steps that differ only in their payload as one box, which can be opened", async () => {
     const parts = Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`part${index}`, { task: "load" }]));
     const id = await start("import", { ...parts, end: { task: "send", depends_on: Object.keys(parts) } });

@@ -19,13 +19,13 @@ export function formatShare(share: number | null | undefined): string {
   return `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)}%`;
 }
 
-/** Bytes in units of 1,024. */
+/** Bytes in units of 1,024, with the names that Postgres and the alerts use. */
 export function formatBytes(bytes: number | string | null | undefined): string {
   if (bytes === null || bytes === undefined) return "–";
   let rest = Number(bytes);
-  for (const unit of ["B", "KiB", "MiB", "GiB"]) {
+  for (const unit of ["B", "kB", "MB", "GB"]) {
     if (Math.abs(rest) < 1_024) return `${rest.toFixed(unit === "B" || rest >= 100 ? 0 : 1)} ${unit}`;
     rest /= 1_024;
   }
-  return `${rest.toFixed(1)} TiB`;
+  return `${rest.toFixed(1)} TB`;
 }

@@ -24,6 +24,8 @@ export interface PageEntry {
   /** The name of the page in the menu. Pages without a name here are reached from other pages. */
   label?: string;
   Icon?: LucideIcon;
+  /** The page in the menu that this page belongs to. Default: the page with the first part of its path. */
+  parent?: string;
   /** The role that is required to read the page. Default: viewer. */
   role?: Role;
   /** Whether the page shows data of all tenants, which tokens limited to one tenant may not read. */
@@ -36,8 +38,8 @@ export const PAGES: readonly PageEntry[] = [
   { path: "/jobs", label: words.jobs, Icon: ListChecks, Component: lazy(() => import("../features/jobs/list/jobs.tsx")) },
   { path: "/jobs/:id", Component: lazy(() => import("../features/jobs/detail/job.tsx")) },
   { path: "/failed", label: words.failed, Icon: OctagonX, Component: lazy(() => import("../features/failed/failed.tsx")) },
-  { path: "/bulk", Component: lazy(() => import("../features/bulk/bulk-list.tsx")) },
-  { path: "/bulk/:id", Component: lazy(() => import("../features/bulk/bulk-action.tsx")) },
+  { path: "/bulk", parent: "/failed", Component: lazy(() => import("../features/bulk/bulk-list.tsx")) },
+  { path: "/bulk/:id", parent: "/failed", Component: lazy(() => import("../features/bulk/bulk-action.tsx")) },
   { path: "/queues", label: words.queues, Icon: Layers, Component: lazy(() => import("../features/queues/queues.tsx")) },
   { path: "/queues/:name", Component: lazy(() => import("../features/queues/queue.tsx")) },
   { path: "/tasks", label: words.tasks, Icon: SquareFunction, Component: lazy(() => import("../features/tasks/tasks.tsx")) },
@@ -56,7 +58,7 @@ export const PAGES: readonly PageEntry[] = [
     Component: lazy(() => import("../features/workflows/workflows.tsx")),
   },
   { path: "/workflows/:id", Component: lazy(() => import("../features/workflows/workflow.tsx")) },
-  { path: "/batches/:id", Component: lazy(() => import("../features/workflows/batch.tsx")) },
+  { path: "/batches/:id", parent: "/workflows", Component: lazy(() => import("../features/workflows/batch.tsx")) },
   {
     path: "/workers",
     label: words.workers,
@@ -93,3 +95,9 @@ export const PAGES: readonly PageEntry[] = [
     Component: lazy(() => import("../features/settings/settings.tsx")),
   },
 ];
+
+/** The page in the menu that an address belongs to. */
+export function menuPathOf(path: string): string {
+  const folder = (of: string): string => `/${of.split("/")[1] ?? ""}`;
+  return PAGES.find(({ path: known, parent }) => parent !== undefined && folder(known) === folder(path))?.parent ?? folder(path);
+}

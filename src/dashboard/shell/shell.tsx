@@ -5,8 +5,9 @@ import { useMay, useMe } from "../api/me.ts";
 import { signOut } from "../api/session.ts";
 import icon from "../icon.svg";
 import { choose, usePreferences } from "../components/preferences.ts";
-import { PAGES } from "../router/pages.ts";
+import { menuPathOf, PAGES } from "../router/pages.ts";
 import { Button } from "../components/button.tsx";
+import { showWholeText } from "../components/whole-text.ts";
 import { AwayBanner, LiveSwitch } from "./connection.tsx";
 import { EmergencyStop, StoppedBanner } from "./emergency-stop.tsx";
 import { useShortcuts } from "./shortcuts.tsx";
@@ -19,9 +20,10 @@ export function Shell({ children }: { children: ReactNode }) {
   const [path] = useLocation();
   useEffect(() => setOpen(false), [path]);
   const shortcuts = useShortcuts();
+  const menuPath = menuPathOf(path);
   useTrouble();
   return (
-    <div className="shell" data-menu={isOpen ? "open" : "closed"}>
+    <div className="shell" data-menu={isOpen ? "open" : "closed"} onPointerOver={showWholeText}>
       <a className="skip" href="#content" onClick={() => document.querySelector<HTMLElement>("#content")?.focus()}>
         {words.skip}
       </a>
@@ -32,11 +34,7 @@ export function Shell({ children }: { children: ReactNode }) {
         </div>
         <ul>
           {PAGES.filter(({ label }) => label !== undefined).map((page) => (
-            <MenuItem
-              key={page.path}
-              page={page}
-              isCurrent={page.path === "/" ? path === "/" : path === page.path || path.startsWith(`${page.path}/`)}
-            />
+            <MenuItem key={page.path} page={page} isCurrent={page.path === menuPath} />
           ))}
         </ul>
         <Who />

@@ -117,4 +117,5 @@ export const words = {
   newVersion: "The server has a newer version of the dashboard. Try again to load it.",
   notFound: "Page not found",
   notFoundAt: "There is no page at {path}.",
+  toOverview: "Go to the overview",
 } as const;

@@ -1,5 +1,7 @@
 import { ArrowDown, ArrowUp, ArrowUpDown } from "lucide-react";
-import { Fragment, type ReactNode, type PointerEvent } from "react";
+import { Fragment, type ReactNode, useState } from "react";
+import { usePlace } from "../../router/place.ts";
+import { Button } from "../button.tsx";
 import { common } from "../words.ts";
 import type { Column } from "./column.ts";
 import { DensitySwitch } from "./density-switch.tsx";
@@ -26,6 +28,9 @@ export interface TableProps<Row> {
   className?: string;
 }
 
+/** Tables with more rows than this show the first ones and a button for the others, because thousands of rows are slow to draw. */
+const MAX_ROWS = 200;
+
 /**
  * The component for all tables in the dashboard. Its header stays in view. Long names are truncated, and shown in full on hover and while the row has
  * the focus. On narrow screens such as phones, each row becomes a card.
@@ -45,6 +50,10 @@ export function Table<Row>({
   const columns = given.filter((column) => column !== false);
   const sorting = useSorting(columns, sortIn);
   const { ref, isWide } = useOverflow();
+  const place = usePlace<boolean>(`rows ${label}`);
+  const [showsAll, setShowsAll] = useState(place.restored ?? false);
+  const sorted = sorting.apply(rows);
+  const shown = showsAll || sorted.length <= MAX_ROWS ? sorted : sorted.slice(0, MAX_ROWS);
   return (
     <div
       ref={ref}
@@ -55,7 +64,6 @@ export function Table<Row>({
       data-corner={corner}
       // A region that scrolls must be reachable by keyboard.
       tabIndex={isWide || scrolls ? 0 : undefined}
-      onPointerOver={showWhole}
     >
       <SortSelect columns={columns} sorting={sorting} />
       {corner && <DensitySwitch />}
@@ -68,7 +76,7 @@ export function Table<Row>({
           </tr>
         </thead>
         <tbody>
-          {sorting.apply(rows).map((row) => {
+          {shown.map((row) => {
             const detail = renderBelow?.(row);
             return (
               <Fragment key={rowKey(row)}>
@@ -87,28 +95,51 @@ export function Table<Row>({
           })}
         </tbody>
       </table>
+      {shown.length < sorted.length && (
+        <p className="table-rest">
+          {common.firstRows(shown.length, sorted.length)}
+          <Button
+            kind="quiet"
+            onClick={() => {
+              setShowsAll(true);
+              place.keep(true);
+            }}
+          >
+            {common.showAllRows}
+          </Button>
+        </p>
+      )}
     </div>
   );
 }
 
+/** What cells show if there is no value. Cards on phones leave it out. */
+const NO_VALUE = "–";
+
 function Cell<Row>({ column: { kind = "text", head, render }, row }: { column: Column<Row>; row: Row }) {
+  const content = render(row);
   if (kind === "name") {
     return (
       <th scope="row" dir="auto">
-        {render(row)}
+        {content}
       </th>
     );
   }
   if (kind === "actions") {
     return (
       <td className="actions">
-        <div>{render(row)}</div>
+        <div>{content}</div>
       </td>
     );
   }
   return (
-    <td className={kind === "number" ? "end" : kind} data-label={head} dir={kind === "number" ? undefined : "auto"}>
-      <div className="cell">{render(row)}</div>
+    <td
+      className={kind === "number" ? "end" : kind}
+      data-label={head}
+      data-none={content === NO_VALUE}
+      dir={kind === "number" ? undefined : "auto"}
+    >
+      <div className="cell">{content}</div>
     </td>
   );
 }
@@ -154,13 +185,6 @@ function SortSelect<Row>({ columns, sorting }: { columns: readonly Column<Row>[]
       </select>
     </label>
   );
-}
-
-/** Adds a tooltip with the full text to a truncated cell. */
-function showWhole({ target }: PointerEvent): void {
-  const cut = (target as Element).closest<HTMLElement>(".cell-detail, .table :is(th, td)");
-  if (cut === null || cut.title !== "" || cut.scrollWidth <= cut.clientWidth) return;
-  cut.title = cut.innerText;
 }
 
 /** A second, less prominent line in a cell. It is truncated if it is too long. */

@@ -7,6 +7,7 @@ import { formatCount } from "../../components/numbers.ts";
 import { Time } from "../../components/time/time.tsx";
 import { Choice, type ChoiceProps } from "../../components/choice.tsx";
 import { Button } from "../../components/button.tsx";
+import { FoldableFilters } from "../../components/foldable-filters.tsx";
 import { Empty } from "../../components/notice.tsx";
 import { Page } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
@@ -100,33 +101,37 @@ function Groups({
           value={error ?? ""}
           onChange={({ target }) => set("error", target.value)}
         />
-        <select
-          aria-label={words.period}
-          value={since ?? ALL}
-          onChange={({ target }) => set("since", target.value === DEFAULT_SINCE ? null : target.value)}
+        <FoldableFilters
+          count={[task, queue, search.get("since")].filter((value) => value !== undefined && value !== null).length}
         >
-          {since !== undefined && !(since in words.periods) && <option value={since}>{words.lastPeriod(since)}</option>}
-          {Object.entries(words.periods).map(([span, name]) => (
-            <option key={span} value={span}>
-              {words.lastPeriod(name)}
-            </option>
-          ))}
-          <option value={ALL}>{words.allTime}</option>
-        </select>
-        <CountedChoice
-          label={words.task}
-          any={common.anyTask}
-          value={task}
-          counts={countsBy(groups, "task")}
-          onChange={(value) => set("task", value)}
-        />
-        <CountedChoice
-          label={words.queue}
-          any={common.anyQueue}
-          value={queue}
-          counts={countsBy(groups, "queue")}
-          onChange={(value) => set("queue", value)}
-        />
+          <select
+            aria-label={words.period}
+            value={since ?? ALL}
+            onChange={({ target }) => set("since", target.value === DEFAULT_SINCE ? null : target.value)}
+          >
+            {since !== undefined && !(since in words.periods) && <option value={since}>{words.lastPeriod(since)}</option>}
+            {Object.entries(words.periods).map(([span, name]) => (
+              <option key={span} value={span}>
+                {words.lastPeriod(name)}
+              </option>
+            ))}
+            <option value={ALL}>{words.allTime}</option>
+          </select>
+          <CountedChoice
+            label={words.task}
+            any={common.anyTask}
+            value={task}
+            counts={countsBy(groups, "task")}
+            onChange={(value) => set("task", value)}
+          />
+          <CountedChoice
+            label={words.queue}
+            any={common.anyQueue}
+            value={queue}
+            counts={countsBy(groups, "queue")}
+            onChange={(value) => set("queue", value)}
+          />
+        </FoldableFilters>
         <span className="muted number">{words.groups(total, shown.length)}</span>
         {may && shown.length > 0 && (
           <span className="failed-all">

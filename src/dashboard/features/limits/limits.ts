@@ -1,5 +1,6 @@
 import type { Json } from "../../../contract/rows.ts";
-import type { queueSchema, taskSchema } from "../../../contract/queues.ts";
+import type { queueSchema } from "../../../contract/queues.ts";
+import type { Task } from "../../api/tasks.ts";
 import { formatInterval } from "../../components/time/format-intervals.ts";
 import { words } from "./words.ts";
 
@@ -11,9 +12,6 @@ export interface Target {
 
 /** A queue of GET /queues. Counts are text. */
 export type Queue = Json<typeof queueSchema>;
-
-/** A task of GET /tasks. */
-export type Task = Json<typeof taskSchema>;
 
 /** The fields that queues and tasks share. */
 export type Ruled = Pick<Queue, keyof Queue & keyof Task>;

@@ -18,6 +18,10 @@ export function Figures({ live }: { live: QueueTotals | undefined }) {
   const series = useSeries({ period: "1h" });
   const trend = (value: (interval: SeriesInterval) => string | null): (number | null)[] =>
     (series.data ?? []).filter(({ isWhole }) => isWhole).map((interval) => asNumber(value(interval)));
+  // The rate of the last seconds is not known at first, and less than one job per second would be shown as 0.
+  const isSlow = (live?.endedPerSecond ?? 0) === 0;
+  const minute = series.data?.findLast(({ isWhole, seconds }) => isWhole && seconds === 60);
+  const ended = minute && Number(minute.completed) + Number(minute.failed);
   const failed = totals?.failed ?? "0";
   const held = live === undefined ? 0 : live.blocked + live.paused;
   return (
@@ -56,8 +60,10 @@ export function Figures({ live }: { live: QueueTotals | undefined }) {
       <Tile
         label={words.throughput}
         href={jobsPath({ state: "completed" })}
-        value={perSecond(live?.endedPerSecond)}
-        detail={words.enqueuedRate(perSecond(live?.enqueuedPerSecond))}
+        value={isSlow && ended !== undefined ? words.perMinute(formatCount(ended)) : perSecond(live?.endedPerSecond)}
+        detail={
+          live === undefined || live.enqueuedPerSecond === null ? "" : words.enqueuedRate(perSecond(live.enqueuedPerSecond))
+        }
         trend={trend(({ completed }) => completed)}
         color="--accent"
       />

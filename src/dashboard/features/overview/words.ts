@@ -50,6 +50,7 @@ export const words = {
   waitingDetail: (blocked: number, paused: number, scheduled: number) =>
     heldBack(blocked, paused, scheduled).join(" · ") || "none ready to start",
   throughput: "Throughput",
+  perMinute: (count: string) => `${count}/min`,
   enqueuedRate: (rate: string) => `${rate} enqueued`,
   errorRate: (rate: string) => `attempts failing at ${rate}`,
   canBeRetried: "can be retried",

@@ -1,15 +1,15 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useLocation } from "wouter";
 import { useMe } from "../../api/me.ts";
 import { Problem } from "../../api/problem.ts";
 import { rest } from "../../api/request.ts";
+import { useTasks } from "../../api/tasks.ts";
 import { pathTo } from "../../router/links.ts";
 import { Button } from "../../components/button.tsx";
 import { FormDialog } from "../../components/dialog.tsx";
 import { Field } from "../../components/field.tsx";
 import { tell } from "../../components/toasts.tsx";
-import type { Task } from "../limits/limits.ts";
 import { type Draft, isRedacted, isZone, toBody, toDraft, toTiming } from "./draft.ts";
 import { MoreFields } from "./more-fields.tsx";
 import { type Schedule, scheduleRoute } from "../../api/schedules.ts";
@@ -95,10 +95,7 @@ function TaskField({
   problem: string | undefined;
   onChange: (task: string) => void;
 }) {
-  const { data } = useQuery({
-    queryKey: ["tasks", "names"],
-    queryFn: async ({ signal }) => (await rest<{ items: Task[] }>("GET", "/tasks?limit=500", undefined, signal)).items,
-  });
+  const { data } = useTasks();
   return (
     <>
       <Field label={common.task} hint={data?.find(({ name }) => name === value)?.description ?? undefined} problem={problem}>

@@ -1,7 +1,5 @@
-import { useQuery } from "@tanstack/react-query";
 import { Link, useSearchParams } from "wouter";
 import { useMay } from "../../api/me.ts";
-import { rest } from "../../api/request.ts";
 import { pathTo } from "../../router/links.ts";
 import { formatCount, formatShare } from "../../components/numbers.ts";
 import { formatDuration } from "../../components/time/format-times.ts";
@@ -11,24 +9,17 @@ import { Card, Page } from "../../components/page.tsx";
 import { QueryResult } from "../../components/query-result.tsx";
 import { State } from "../../components/state-badge.tsx";
 import { HealthStatus, useHealthOf } from "../limits/health-notice.tsx";
-import { describeLimit, type Task } from "../limits/limits.ts";
+import { describeLimit } from "../limits/limits.ts";
 import "../limits/limits.css";
 import { type TaskStatistics, useStatistics } from "../../api/statistics.ts";
+import { type Task, useTasks } from "../../api/tasks.ts";
 import { common } from "../../components/words.ts";
 import type { Column } from "../../components/table/column.ts";
 import { CellDetail, Table } from "../../components/table/table.tsx";
 import { words } from "./words.ts";
 
-/** The maximum number of tasks that the server lists at a time and the page shows. */
-const MAX_TASKS = 500;
-
 export default function TasksPage() {
-  const query = useQuery({
-    queryKey: ["tasks", "all"],
-    queryFn: async ({ signal }) =>
-      await rest<{ items: Task[]; nextCursor: string | null }>("GET", `/tasks?limit=${MAX_TASKS}`, undefined, signal),
-    refetchInterval: 15_000,
-  });
+  const query = useTasks({ refetchInterval: 15_000 });
   const counted = useMay("viewer", { everybody: true });
   const [search, setSearch] = useSearchParams();
   const wanted = search.get("q") ?? "";
@@ -46,7 +37,7 @@ export default function TasksPage() {
       { replace: true },
     );
   };
-  const queues = [...new Set(query.data?.items.map((task) => task.queue))].toSorted();
+  const queues = [...new Set(query.data?.map((task) => task.queue))].toSorted();
   return (
     <Page title={words.title} lead={words.lead}>
       <div className="tool-bar">
@@ -77,18 +68,13 @@ export default function TasksPage() {
       </div>
       <Card>
         <QueryResult query={query}>
-          {({ items, nextCursor }) => {
+          {(items) => {
             const tasks = items
               .filter(({ name }) => name.toLowerCase().includes(wanted.toLowerCase()))
               .filter((task) => queue === "" || task.queue === queue);
             if (items.length === 0) return <Empty title={words.noneYet}>{words.noneYetHint}</Empty>;
             if (tasks.length === 0) return <Empty title={words.noMatches} />;
-            return (
-              <>
-                <TaskTable tasks={tasks} statistics={statistics} />
-                {nextCursor !== null && <p className="limits-note muted">{words.firstTasks(MAX_TASKS)}</p>}
-              </>
-            );
+            return <TaskTable tasks={tasks} statistics={statistics} />;
           }}
         </QueryResult>
       </Card>

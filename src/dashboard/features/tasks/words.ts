@@ -1,5 +1,3 @@
-import { formatNumber } from "../../../wording.ts";
-
 export const words = {
   title: "Tasks",
   lead: "Registered tasks",
@@ -10,7 +8,6 @@ export const words = {
   noneYet: "No tasks registered yet",
   noneYetHint: "Start a worker: legwork worker",
   noMatches: "No matching tasks",
-  firstTasks: (count: number) => `First ${formatNumber(count)} tasks, by name`,
   errorRate: "Error rate",
   errorRateHint: "Share of attempts that failed",
   runP50: "Run p50",

@@ -5,7 +5,7 @@ import { formatBytes, formatCount, formatShare } from "../../components/numbers.
 import { Time } from "../../components/time/time.tsx";
 import { Status } from "../../components/state-badge.tsx";
 import { common } from "../../components/words.ts";
-import { Table } from "../../components/table/table.tsx";
+import { CellDetail, Table } from "../../components/table/table.tsx";
 import { useMay } from "../../api/me.ts";
 import { WorkerButtons } from "./worker-actions.tsx";
 import { words } from "./words.ts";
@@ -33,11 +33,7 @@ export function WorkerTable({ workers, more }: { workers: readonly Worker[]; mor
               <Link href={`/workers?worker=${encodeURIComponent(id)}`} className="plain">
                 {name}
               </Link>
-              {lacks.length > 0 && (
-                <span className="chip worker-lacks" title={lacks.join(", ")}>
-                  {words.lacks(lacks.length)}
-                </span>
-              )}
+              {lacks.length > 0 && <CellDetail title={lacks.join(", ")}>{words.lacks(lacks.length)}</CellDetail>}
             </>
           ),
         },
@@ -95,7 +91,12 @@ export function WorkerTable({ workers, more }: { workers: readonly Worker[]; mor
         { id: "started", head: common.started, render: ({ startedAt }) => <Time at={startedAt} /> },
         more !== undefined && { id: "jobs", head: common.jobs, render: more },
         more !== undefined &&
-          may && { id: "actions", head: common.actions, render: (worker) => <WorkerButtons worker={worker} quiet /> },
+          may && {
+            id: "actions",
+            head: common.actions,
+            kind: "actions",
+            render: (worker) => <WorkerButtons worker={worker} quiet />,
+          },
       ]}
     />
   );

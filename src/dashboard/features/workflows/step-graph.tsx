@@ -33,6 +33,9 @@ const NODE_TYPES = { step: memo(StepBox) };
 const FITTED_STEPS = 150;
 const MAPPED_STEPS = 20;
 
+/** The space around a graph that is zoomed to fit. The buttons are at the left. */
+const FIT_PADDING = { left: "52px", right: "16px", y: "16px" } as const;
+
 /** The height of the graph grows with its content between these limits (px). */
 const LEAST_HEIGHT = 160;
 const MOST_HEIGHT = 560;
@@ -102,14 +105,15 @@ export default function StepGraph({
         zoomOnScroll={false}
         preventScrolling={false}
         onlyRenderVisibleElements
+        proOptions={{ hideAttribution: true }}
         minZoom={0.05}
         maxZoom={1.5}
         fitView={isSmall}
-        fitViewOptions={{ maxZoom: 1, padding: 0.1 }}
+        fitViewOptions={{ maxZoom: 1, padding: FIT_PADDING }}
         {...(isSmall ? {} : { defaultViewport: { x: 20, y: 20, zoom: 0.7 } })}
       >
         <Background />
-        <Controls showInteractive={false} />
+        <Controls showInteractive={false} fitViewOptions={{ maxZoom: 1, padding: FIT_PADDING }} />
         {groups.length > MAPPED_STEPS && (
           <MiniMap<StepNode>
             pannable

@@ -3,6 +3,7 @@ import { useMay } from "../../api/me.ts";
 import { useFailedGroups } from "../../api/monitoring.ts";
 import { rest } from "../../api/request.ts";
 import { useSchedules } from "../../api/schedules.ts";
+import { useTasks } from "../../api/tasks.ts";
 import type { Workflow } from "../../api/workflows.ts";
 
 interface Named {
@@ -10,9 +11,6 @@ interface Named {
   queue?: string;
   pausedAt: string | null;
 }
-
-/** How many names of each kind the palette loads; all others can be found on their page. */
-const MOST = 500;
 
 /** The names that the palette finds: queues, tasks, schedules, recent workflows, and the tasks with failed jobs. */
 export function useNames(isOpen: boolean) {
@@ -24,7 +22,7 @@ export function useNames(isOpen: boolean) {
     staleTime: 10_000,
   });
   const queues = useQuery(list<Named>("/queues"));
-  const tasks = useQuery(list<Named>(`/tasks?limit=${MOST}`));
+  const tasks = useTasks({ enabled: isOpen });
   const workflows = useQuery(list<Workflow>("/workflows?limit=50"));
   const failed = useFailedGroups().data ?? [];
   return {

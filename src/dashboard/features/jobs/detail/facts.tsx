@@ -61,7 +61,7 @@ export function Facts({ job }: { job: Job }) {
         </dd>
         <dt>{common.started}</dt>
         <dd className="job-fact-time">
-          <ExactTime at={job.startedAt} absent={common.notYet} />
+          <ExactTime at={job.startedAt} absent={job.finishedAt === null ? common.notYet : common.never} />
         </dd>
         <dt>{words.detail.finished}</dt>
         <dd className="job-fact-time">

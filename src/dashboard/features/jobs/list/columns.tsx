@@ -39,7 +39,7 @@ export const COLUMN: Readonly<Record<ColumnName, Column>> = {
     width: 100,
     cell: ({ correlationId }) => <Name text={correlationId} />,
   },
-  details: { title: words.list.details, track: "minmax(140px, 3fr)", width: 140, cell: (line) => <Detail line={line} /> },
+  details: { title: words.list.details, track: "minmax(120px, 3fr)", width: 120, cell: (line) => <Detail line={line} /> },
   priority: {
     title: common.priority,
     track: "64px",
@@ -84,7 +84,7 @@ const IMPORTANCE: readonly ColumnName[] = [
 
 /** The gap between columns, and the minimum width of the columns that are always shown, including their gaps (px). */
 const GAP = 14;
-const FIXED = 16 + 104 + 70 + 110 + 3 * GAP + 2 * 14;
+const FIXED = 16 + 104 + 70 + 140 + 3 * GAP + 2 * 14;
 
 /** The chosen columns that fit into a width (px). */
 export function fittingColumns(chosen: readonly ColumnName[], width: number): readonly ColumnName[] {

@@ -1,11 +1,11 @@
-import { useQuery } from "@tanstack/react-query";
 import { X } from "lucide-react";
 import { useMemo, useState } from "react";
-import { rest } from "../../../api/request.ts";
+import { useTasks } from "../../../api/tasks.ts";
 import { formatExact } from "../../../components/time/format-times.ts";
 import { usePreferences } from "../../../components/preferences.ts";
 import { Button } from "../../../components/button.tsx";
 import { Choice } from "../../../components/choice.tsx";
+import { FoldableFilters } from "../../../components/foldable-filters.tsx";
 import { JOB_STATES } from "../../../../contract/states.ts";
 import { type FilterName, type JobFilter, type JobOrder, ORDERS, parseText } from "../filter.ts";
 import { TimeDialog } from "../time-dialog.tsx";
@@ -18,13 +18,7 @@ import { words } from "../words.ts";
 
 /** The names of all tasks and queues. */
 export function useNames(): { tasks: readonly string[]; queues: readonly string[] } | undefined {
-  const tasks = useQuery({
-    queryKey: ["tasks", "names"],
-    staleTime: 60_000,
-    queryFn: async ({ signal }) =>
-      (await rest<{ items: { name: string; queue: string }[] }>("GET", "/tasks?limit=500", undefined, signal)).items,
-  });
-  const { data, isError } = tasks;
+  const { data, isError } = useTasks();
   return useMemo(() => {
     if (data === undefined) return isError ? { tasks: [], queues: [] } : undefined;
     return {
@@ -80,76 +74,80 @@ export function FilterBar({
     <div className="job-filters">
       <div className="tool-bar">
         <FilterBox known={known} onFilter={submit} />
-        {!hasFacets && (
-          <>
-            <Choice
-              label={common.state}
-              any={common.anyState}
-              value={filter.state}
-              options={JOB_STATES}
-              onChange={(state) => set({ state })}
-            />
-            <Choice
-              label={common.task}
-              any={common.anyTask}
-              value={filter.task}
-              options={names?.tasks ?? []}
-              onChange={(task) => set({ task, ...(task === undefined ? {} : { queue: undefined }) })}
-            />
-            <Choice
-              label={common.queue}
-              any={common.anyQueue}
-              value={filter.queue}
-              options={names?.queues ?? []}
-              onChange={(queue) => set({ queue, ...(queue === undefined ? {} : { task: undefined }) })}
-            />
-          </>
-        )}
-        <select
-          aria-label={words.list.created}
-          value={filter.after !== undefined || filter.before !== undefined ? "exact" : (filter.since ?? "")}
-          onChange={({ target: { value } }) => {
-            if (value === "exact") setChoosing(true);
-            else set({ since: value, after: undefined, before: undefined });
-          }}
+        <FoldableFilters
+          count={[...SHOWN_ABOVE].filter((name) => filter[name] !== undefined).length + (order === "newest" ? 0 : 1)}
         >
-          <option value="">{words.list.anyTime}</option>
-          {Object.entries(words.list.spans).map(([span, name]) => (
-            <option key={span} value={span}>
-              {words.list.last(name)}
-            </option>
-          ))}
-          {filter.since !== undefined && !(filter.since in words.list.spans) && (
-            <option value={filter.since}>{words.list.last(filter.since)}</option>
+          {!hasFacets && (
+            <>
+              <Choice
+                label={common.state}
+                any={common.anyState}
+                value={filter.state}
+                options={JOB_STATES}
+                onChange={(state) => set({ state })}
+              />
+              <Choice
+                label={common.task}
+                any={common.anyTask}
+                value={filter.task}
+                options={names?.tasks ?? []}
+                onChange={(task) => set({ task, ...(task === undefined ? {} : { queue: undefined }) })}
+              />
+              <Choice
+                label={common.queue}
+                any={common.anyQueue}
+                value={filter.queue}
+                options={names?.queues ?? []}
+                onChange={(queue) => set({ queue, ...(queue === undefined ? {} : { task: undefined }) })}
+              />
+            </>
           )}
-          <option value="exact">{words.list.between}</option>
-        </select>
-        <select
-          aria-label={words.list.ended}
-          value={filter.finished ?? ""}
-          onChange={({ target: { value } }) => set({ finished: value, finished_after: undefined, finished_before: undefined })}
-        >
-          <option value="">{words.list.endedAnyTime}</option>
-          {Object.entries(words.list.endedSpans).map(([span, name]) => (
-            <option key={span} value={span}>
-              {words.list.endedIn(name)}
-            </option>
-          ))}
-          {filter.finished !== undefined && !(filter.finished in words.list.endedSpans) && (
-            <option value={filter.finished}>{words.list.endedIn(filter.finished)}</option>
-          )}
-        </select>
-        <select
-          aria-label={words.list.order}
-          value={order}
-          onChange={({ target }) => onOrder(ORDERS.find((each) => each === target.value) ?? "newest")}
-        >
-          {ORDERS.map((each) => (
-            <option key={each} value={each}>
-              {words.list.orders[each]}
-            </option>
-          ))}
-        </select>
+          <select
+            aria-label={words.list.created}
+            value={filter.after !== undefined || filter.before !== undefined ? "exact" : (filter.since ?? "")}
+            onChange={({ target: { value } }) => {
+              if (value === "exact") setChoosing(true);
+              else set({ since: value, after: undefined, before: undefined });
+            }}
+          >
+            <option value="">{words.list.anyTime}</option>
+            {Object.entries(words.list.spans).map(([span, name]) => (
+              <option key={span} value={span}>
+                {words.list.last(name)}
+              </option>
+            ))}
+            {filter.since !== undefined && !(filter.since in words.list.spans) && (
+              <option value={filter.since}>{words.list.last(filter.since)}</option>
+            )}
+            <option value="exact">{words.list.between}</option>
+          </select>
+          <select
+            aria-label={words.list.ended}
+            value={filter.finished ?? ""}
+            onChange={({ target: { value } }) => set({ finished: value, finished_after: undefined, finished_before: undefined })}
+          >
+            <option value="">{words.list.endedAnyTime}</option>
+            {Object.entries(words.list.endedSpans).map(([span, name]) => (
+              <option key={span} value={span}>
+                {words.list.endedIn(name)}
+              </option>
+            ))}
+            {filter.finished !== undefined && !(filter.finished in words.list.endedSpans) && (
+              <option value={filter.finished}>{words.list.endedIn(filter.finished)}</option>
+            )}
+          </select>
+          <select
+            aria-label={words.list.order}
+            value={order}
+            onChange={({ target }) => onOrder(ORDERS.find((each) => each === target.value) ?? "newest")}
+          >
+            {ORDERS.map((each) => (
+              <option key={each} value={each}>
+                {words.list.orders[each]}
+              </option>
+            ))}
+          </select>
+        </FoldableFilters>
         <SavedViews filter={filter} onOpen={(view) => onChange(view)} />
         {hasFacets && <ColumnMenu />}
       </div>
@@ -170,7 +168,7 @@ export function FilterBar({
 }
 
 /** Filters with their own control are not repeated as chips. */
-const SHOWN_ABOVE: ReadonlySet<string> = new Set(["state", "task", "queue", "since", "finished"]);
+const SHOWN_ABOVE: ReadonlySet<FilterName> = new Set(["state", "task", "queue", "since", "finished"]);
 
 function Chips({
   filter,
