@@ -52,8 +52,10 @@ if (process.argv.includes("--write")) {
     new URL("../docs/reference/compatibility.md", import.meta.url),
     `# Compatibility
 
-What is tested before a release, with the published package and real libraries, servers and programs: \`npm run try-adoption\`. Each line is a check that runs in a project
-outside of Legwork's checkout. This page is from the last complete run.
+What is tested before a release, with the published package and real libraries, servers and programs. Each line is a
+check that runs in a project outside of Legwork's checkout. \`npm run try-adoption -- --write\` runs the checks and writes
+this page; \`npm run try-transactions\`, \`npm run try-hooks\` and \`npm run try-import\` run three of them separately. Checks
+that are not listed were not part of the last run.
 `,
   );
 }

@@ -131,7 +131,7 @@ const configSchema = z
     host: z.string().min(1).default("127.0.0.1"),
     /** The port that the server listens on; 0 takes a free one. */
     port: z.coerce.number().int().min(0).max(65_535).default(4400),
-    /** The port on which `legwork worker` answers /health, /ready and /metrics, without authentication; 0 takes a free one. None by default. */
+    /** The port on which `legwork worker` serves /health, /ready and /metrics, without authentication; 0 takes a free one. None by default. */
     healthPort: z.coerce.number().int().min(0).max(65_535).optional(),
     /** The address on which to open that port. Kubernetes probes come from outside the container and need 0.0.0.0. */
     healthHost: z.string().min(1).default("127.0.0.1"),

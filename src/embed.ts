@@ -31,7 +31,7 @@ export interface LegworkOptions extends Partial<ConfigInput> {
    * `handler` or `fastify`. Neither by default.
    */
   server?: "listen" | "mount";
-  /** The path below which the server is mounted, such as `/legwork`. If a proxy changes it, `publicPath` is the path in the browser's address. */
+  /** The path below which the server is mounted, such as `/legwork`. If a proxy changes it, `publicPath` is the path in the browser's address bar. */
   prefix?: string;
   /** A token with the role admin for all tenants. Without it, only tokens from the database and JWTs are accepted. */
   token?: string;

@@ -207,7 +207,7 @@ export class Snooze extends Error {
  * export default defineTask({
  *   run: async (_payload, { step, log }) => {
  *     try {
- *       await step.run("fetch", () => fetch("https://api.example.com").then((answer) => answer.json()));
+ *       await step.run("fetch", () => fetch("https://api.example.com").then((response) => response.json()));
  *     } catch (error) {
  *       if (error instanceof StepError) log.warn(error.message);  // such as a result over 256 KB
  *       throw error;

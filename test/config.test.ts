@@ -68,7 +68,7 @@ describe("configuration", () => {
     ["export default { prot: 1 };", "prot"],
     ["export default 1;", "its default export is not an object"],
     ["export default {", "cannot be read"],
-  ])("file %j is refused", async (content, message) => {
+  ])("file %j is rejected", async (content, message) => {
     const directory = await directoryOf({ "legwork.config.ts": content });
     await expect(loadConfig({}, {}, directory)).rejects.toMatchObject({
       code: "LW514",

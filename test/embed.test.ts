@@ -131,7 +131,7 @@ describe("createLegwork", () => {
     await until("the connections are closed", async () => (await connections()) === before);
   });
 
-  it("refuses invalid options", async () => {
+  it("rejects invalid options", async () => {
     const dataDir = await directoryOf({ "ready.json": "{}" });
     await expect(createLegwork({ log: testLog, dataDir })).rejects.toMatchObject({
       code: "LW514",

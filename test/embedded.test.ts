@@ -271,7 +271,7 @@ describe("after a crash", () => {
 });
 
 describe("a data directory in use", () => {
-  it("is refused with its owner's pid, and the owner is not affected", async () => {
+  it("is rejected with its owner's pid, and the owner is not affected", async () => {
     const dataDir = dataDirectory();
     const child = startChild(dataDir);
     const { databaseUrl } = await child.ready;
@@ -281,7 +281,7 @@ describe("a data directory in use", () => {
     expect(await query(databaseUrl, "select 1 as one")).toEqual([{ one: 1 }]);
   });
 
-  it("is also refused to the same process, until stop()", async () => {
+  it("is also rejected for the same process, until stop()", async () => {
     const dataDir = dataDirectory();
     const first = await start(dataDir);
     expect((await refusal(dataDir)).code).toBe("LW409");
@@ -371,7 +371,7 @@ describe("stopping", () => {
   });
 });
 
-describe("an unusable data directory is refused with LW512 and left unchanged:", () => {
+describe("an unusable data directory is rejected with LW512 and left unchanged:", () => {
   it("a directory with other content", async () => {
     const dataDir = temporaryDirectory();
     writeFileSync(join(dataDir, "thesis.txt"), "years of work");

@@ -83,7 +83,7 @@ describe("legwork up with the embedded Postgres", () => {
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  it("writes all addresses to ready.json, which only its owner can read", async () => {
+  it("writes all URLs to ready.json, which only its owner can read", async () => {
     expect(ready).toEqual({
       databaseUrl: expect.stringMatching(/^postgres:\/\//),
       httpUrl: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+/),
@@ -95,7 +95,7 @@ describe("legwork up with the embedded Postgres", () => {
     expect((await fetch(`${ready.httpUrl.replace(/\/$/, "")}/health`)).status).toBe(200);
   });
 
-  it("is found by `legwork dashboard`, which prints its address with a token", async () => {
+  it("is found by `legwork dashboard`, which prints its URL with a token", async () => {
     const printed = await legwork(["dashboard", "--data-dir", dataDir]);
     expect(printed).toMatchObject({ code: 0, stdout: `${ready.httpUrl}/#token=${ready.token}\n` });
     const none = await legwork(["dashboard", "--data-dir", join(dataDir, "none")]);
@@ -146,7 +146,7 @@ describe("legwork up with the embedded Postgres", () => {
     expect(await sql(ready, "select id from sessions")).toEqual([{ id: 2 }]);
   });
 
-  it("refuses a wrong password in one line that does not show it", async () => {
+  it("rejects a wrong password in one line that does not show it", async () => {
     const url = new URL(ready.databaseUrl);
     url.password = "guessed";
     const result = await legwork(["jobs"], { DATABASE_URL: url.href });
@@ -157,7 +157,7 @@ describe("legwork up with the embedded Postgres", () => {
     expect(result.stderr).not.toContain("guessed");
   });
 
-  it("refuses a second start on the same data directory, and names its owner", async () => {
+  it("rejects a second start on the same data directory, and names its owner", async () => {
     const second = await legwork(["up", "--port", "0", "--data-dir", dataDir]);
     expect(second).toMatchObject({ code: 1, stderr: expect.stringContaining(String(child.pid)) });
     expect(existsSync(join(dataDir, "ready.json"))).toBe(true);
@@ -236,7 +236,7 @@ describe("legwork up on an existing database", () => {
     expect(existsSync(join(dataDir, "ready.json"))).toBe(false);
   });
 
-  it("refuses a data directory of another program, and leaves it alone", async () => {
+  it("rejects a data directory of another program, and leaves it alone", async () => {
     const dataDir = await directoryOf({ "thesis.txt": "mine" });
     const result = await legwork(["up", "--data-dir", dataDir], { DATABASE_URL: database.url });
     expect(result).toMatchObject({ code: 1, stderr: expect.stringContaining("(LW512)") });

@@ -35,7 +35,7 @@ if (location.protocol !== "file:") {
 }`;
 
 /**
- * Makes a built site independent of its address: it works under any path of any static server, and its pages can be read from a folder.
+ * Makes a built site independent of its URL: it works under any path of any static server, and its pages can be read from a folder.
  * References in HTML and CSS become relative to their file; in scripts, the base becomes the path that `BASE_SCRIPT` has stored. Throws
  * when a page links to a page or a heading that does not exist.
  */

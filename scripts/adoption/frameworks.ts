@@ -178,7 +178,7 @@ async function tryApp(app: App, { pool, token, environment }: Running): Promise<
         headers: { "content-type": "application/json" },
         body: JSON.stringify(body),
       });
-    const answer = await until("the app answers", () => post({ name: "Ada" }));
+    const answer = await until("the app responds", () => post({ name: "Ada" }));
     assert.equal(answer.status, 201);
     const { job } = (await answer.json()) as { job: string };
     const result = await until("the job has completed", async () => {

@@ -51,7 +51,7 @@ export async function tryLogins(check: Check, area: string, adminUrl: string): P
       ),
     );
     for (const role of ["viewer", "operator", "admin", "worker", "enqueuer"]) {
-      await check(area, `legwork_${role}: migrate is up to date, and a refusal is LW403`, async () => {
+      await check(area, `legwork_${role}: migrate is up to date, and a missing right is LW403`, async () => {
         const migrated = await legwork(`a_${role}`, "migrate");
         assert.match(migrated.stdout + migrated.stderr, /up to date|LW403/);
         const listed = await legwork(`a_${role}`, "token", "list");

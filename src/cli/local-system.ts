@@ -67,14 +67,14 @@ export async function openDatabase(config: Config, log: Logger, parts: Parts): P
   return config.databaseUrl;
 }
 
-/** Writes ready.json, so that other commands find this process, and removes it on stop. Without a server, it has no HTTP addresses. */
+/** Writes ready.json, so that other commands find this process, and removes it on stop. Without a server, it has no HTTP URLs. */
 export function writeReady(ready: Omit<Ready, "httpUrl" | "graphqlUrl"> & Partial<Ready>, config: Config, parts: Parts): void {
   parts.add(async () => removeReady(config.dataDir), { urgent: true });
   if (config.databaseUrl === undefined) writePrivate(join(config.dataDir, "pg_service.conf"), serviceFile(ready.databaseUrl));
   writePrivate(join(config.dataDir, "ready.json"), `${JSON.stringify(ready, null, 2)}\n`);
 }
 
-/** Removes the files with addresses, which may be left over from a killed process. */
+/** Removes the files with URLs, which may be left over from a killed process. */
 function removeReady(dataDir: string): void {
   rmSync(join(dataDir, "ready.json"), { force: true });
   rmSync(join(dataDir, "pg_service.conf"), { force: true });

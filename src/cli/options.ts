@@ -160,7 +160,7 @@ export function serverUrl({ url, databaseUrl }: RemoteFlags): string | undefined
 
 /**
  * Runs `work` with the command's operations: through a server when `--url` or LEGWORK_URL names one and `--database-url` is not given, otherwise
- * on the database. Throws LW514 for an invalid server address.
+ * on the database. Throws LW514 for an invalid server URL.
  */
 export async function withOperations(
   flags: RemoteFlags & { json?: boolean },
@@ -173,9 +173,9 @@ export async function withOperations(
     const { remoteOperations } = await import("./operations/remote.ts");
     const parsed = /^https?:\/\/./.test(url) ? URL.parse(url) : null;
     if (parsed === null || parsed.username !== "" || parsed.password !== "" || parsed.search !== "" || parsed.hash !== "") {
-      // The address is not shown, because it may contain a secret.
-      throw new LegworkError("LW514", `${flags.url === undefined ? "LEGWORK_URL" : "--url"} is not the address of a server.`, {
-        hint: "Use an address such as http://127.0.0.1:4400, without a user, password or parameters. Set the token in LEGWORK_TOKEN.",
+      // The URL is not shown, because it may contain a secret.
+      throw new LegworkError("LW514", `${flags.url === undefined ? "LEGWORK_URL" : "--url"} is not the URL of a server.`, {
+        hint: "Use a URL such as http://127.0.0.1:4400, without a user, password or parameters. Set the token in LEGWORK_TOKEN.",
       });
     }
     await work(shown(remoteOperations(url, process.env.LEGWORK_TOKEN)));

@@ -92,16 +92,19 @@ export const workerSchema = row({
   blockedSince: at
     .nullable()
     .describe("When synchronous code started to block the worker's event loop; null if it is not blocked."),
-  blockedJobs: z.array(z.string()).nullable().describe("The job whose code blocks it; several if it could be any of them."),
+  blockedJobs: z
+    .array(z.string())
+    .nullable()
+    .describe("The job whose code blocks the event loop. Several jobs if it is unknown which of them blocks it."),
   version: z.string().nullable().describe("Its version of Legwork."),
   name: z.string().describe("Its readable name: the host and the process id, such as mail-1:4211."),
   state: z
     .enum(["active", "quiet", "draining"])
     .describe("`quiet`: it takes no new jobs. `draining`: it also stops when the last of its running jobs has ended."),
   quietSince: at.nullable().describe("When it became quiet or began to drain; null while it is active."),
-  quietBy: z.string().nullable().describe("Who made it quiet or began to drain it."),
-  lacks: z.array(z.string()).describe("The tasks that waiting jobs need but this worker does not have."),
-  excluded: z.array(z.string()).describe("The tasks that it has but is configured not to run."),
+  quietBy: z.string().nullable().describe("The actor who made it quiet or began to drain it."),
+  lacks: z.array(z.string()).describe("Tasks that it does not have and for which jobs are waiting."),
+  excluded: z.array(z.string()).describe("The tasks that it has but was started without (--only, --except)."),
   queueSlots: z
     .record(z.string(), z.number())
     .nullable()

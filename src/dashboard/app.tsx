@@ -50,7 +50,7 @@ function createClient(): QueryClient {
   return new QueryClient({
     defaultOptions: {
       queries: {
-        // A request that the server refused would be refused again; a request that did not reach the server may succeed next time.
+        // A request that the server rejected would be rejected again; a request that did not reach the server may succeed next time.
         retry: (count, error) => isPassing(error) && count < 5,
         retryDelay: (attempt) => Math.min(8_000, 500 * 2 ** attempt),
         staleTime: 2_000,

@@ -16,8 +16,8 @@ const ANSWER_TIMEOUT_MS = 3_000;
 
 export interface Listener {
   /**
-   * When the last answered check was sent, by `performance.now()`. All notifications sent before this time have been received, because notifications
-   * and answers arrive in the order in which the server sent them. An open connection alone proves nothing: it may have died silently.
+   * When the last check that got a response was sent, by `performance.now()`. All notifications sent before this time have been received, because notifications
+   * and responses arrive in the order in which the server sent them. An open connection alone proves nothing: it may have died silently.
    */
   readonly provenAt: number;
   /** Starts a new check, unless one is in progress. */

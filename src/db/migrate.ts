@@ -436,9 +436,9 @@ function missingMigrations(found: readonly AppliedMigration[], migrations: reado
     if (known === undefined) {
       throw new LegworkError(
         "LW511",
-        `The database has migration ${applied.name}, which this version of Legwork does not know.`,
+        `The database was migrated by a newer version of Legwork: this version does not include migration ${applied.name}.`,
         {
-          hint: "It was migrated by a newer version. Install that version, or a newer one.",
+          hint: "Install that version, or a newer one.",
         },
       );
     }

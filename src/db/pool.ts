@@ -216,7 +216,7 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
   const fail = (message: string, hint: string): LegworkError => new LegworkError("LW503", message, { hint, cause: error });
   switch (error.code) {
     case "ECONNREFUSED":
-      return fail(`Nothing answers at ${where}.`, "Start Postgres there, or correct DATABASE_URL.");
+      return fail(`Nothing is listening at ${where}.`, "Start Postgres there, or correct DATABASE_URL.");
     case "ENOTFOUND":
     case "EAI_AGAIN":
       return fail(`The host ${host} cannot be found.`, "Correct the host in DATABASE_URL.");
@@ -232,7 +232,7 @@ function connectionError(options: pg.PoolOptions, thrown: unknown): LegworkError
         "LW516",
         `${where} is a connection pooler in statement mode, which does not support transactions.`,
         {
-          hint: "Set DATABASE_URL to the address of Postgres itself, or of a pool in transaction or session mode; see docs/guides/poolers.md.",
+          hint: "Set DATABASE_URL to the URL of Postgres itself, or of a pool in transaction or session mode; see docs/guides/poolers.md.",
           cause: error,
         },
       );

@@ -138,6 +138,6 @@ export async function assertSessions(pool: Pool): Promise<void> {
   const pooling = await findPooling(pool, { listens: true });
   if (pooling === undefined) return;
   throw new LegworkError("LW516", `This worker reaches Postgres ${describePooling(pooling)}, where it cannot run jobs.`, {
-    hint: "Set DATABASE_URL for the worker to the address of Postgres itself, or of a pool in session mode with enough connections. The rest of Legwork works through a pooler in transaction mode; see docs/guides/poolers.md.",
+    hint: "Set DATABASE_URL for the worker to the URL of Postgres itself, or of a pool in session mode with enough connections. The rest of Legwork works through a pooler in transaction mode; see docs/guides/poolers.md.",
   });
 }

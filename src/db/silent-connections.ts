@@ -37,7 +37,7 @@ interface Watched {
   isFree: boolean;
   /** Whether a statement is waiting for a response, as of the last check. */
   isWaiting: boolean;
-  /** When to ask the server whether it is working on the statement. */
+  /** When to query the server whether it is working on the statement. */
   askAt: number;
   /** How many checks in a row found that the server is not working on the statement. */
   idleAnswers: number;
@@ -147,14 +147,14 @@ export class ConnectionWatch {
     void this.#ask(silent).finally(() => (this.#isAsking = false));
   }
 
-  /** Asks the server about these connections, and destroys those whose statement it is not working on. */
+  /** Queries the server about these connections, and destroys those whose statement it is not working on. */
   async #ask(silent: readonly Watched[]): Promise<void> {
     const { log } = this.#options;
     let working: ReadonlySet<number> | undefined;
     try {
       working = await this.#workingBackends(silent.map(({ wire }) => wire.processID ?? 0));
     } catch (error) {
-      log.debug({ err: toError(error) }, "Cannot ask the server about an unresponsive connection; retrying.");
+      log.debug({ err: toError(error) }, "Could not query the server about an unresponsive connection; retrying.");
     }
     const now = performance.now();
     for (const watched of silent) {

@@ -35,7 +35,7 @@ export interface UpgradePreview {
   migration: number | null;
   /** The versions of graphile-worker with this newest migration, such as `0.14 or 0.15`. */
   versions: string;
-  /** Whether the upgrade would be refused now. */
+  /** Whether the upgrade would fail now. */
   isRefused: boolean;
   /** The connections on which workers listen, if this login may see them. */
   workers: { pid: number; application: string; address: string | null }[];

@@ -183,7 +183,7 @@ function graphileWorker(schema: number): Finding {
       check,
       severity: "critical",
       finding: `graphile-worker ${installed} is installed; Legwork supports ${GRAPHILE_WORKER_VERSION}.`,
-      fix: `npm install graphile-worker@${GRAPHILE_WORKER_VERSION} --save-exact, or remove what overrides it in package.json.`,
+      fix: `npm install graphile-worker@${GRAPHILE_WORKER_VERSION} --save-exact, or remove the override in package.json.`,
       detail,
     };
   }
@@ -216,7 +216,7 @@ function legworkMigrations(applied: InstalledSchema["migrations"], known: readon
   if (unknown.length > 0) {
     findings.push(
       critical(
-        `The database has ${names(unknown)}, which this version of Legwork does not know.`,
+        `The database was migrated by a newer version of Legwork: this version does not include ${names(unknown)}.`,
         "Install the version that migrated it, or a newer one.",
       ),
     );

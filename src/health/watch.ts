@@ -31,7 +31,7 @@ export function startWatch(pool: Pool, log: Logger, interval = INTERVAL_MS): Loo
     },
     {
       interval,
-      onError: (error) => log.debug({ err: toError(error) }, "Cannot find out which duties are due; retrying."),
+      onError: (error) => log.debug({ err: toError(error) }, "Could not determine which duties are due; retrying."),
     },
   );
 }

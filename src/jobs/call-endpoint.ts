@@ -36,7 +36,7 @@ export interface CallEndpointOptions {
   secrets: readonly string[];
   /** The largest response that is read (bytes); 262,144 by default. */
   maxBytes?: number;
-  /** Sends the request, without following redirects. By default, any address may be called. */
+  /** Sends the request, without following redirects. By default, any URL may be called. */
   fetch?: (url: string, request: EndpointRequest) => Promise<EndpointResponse>;
   /** Whether the error contains the endpoint's own explanation (`detail`, `message` or `error` in its JSON); true by default. */
   showsReason?: boolean;
@@ -150,7 +150,7 @@ function retryTime(header: string | null): Date | undefined {
   return Number.isNaN(at) ? undefined : new Date(Math.min(Math.max(at, Date.now()), Date.now() + MAX_WAIT_MS));
 }
 
-/** Calls any address. The task's timeout limits the request, instead of undici's own limit of five minutes. */
+/** Calls any URL. The task's timeout limits the request, instead of undici's own limit of five minutes. */
 async function fetchEndpoint(url: string, request: EndpointRequest): Promise<EndpointResponse> {
   const { Agent, fetch } = await import("undici");
   const target = new URL(url);

@@ -119,11 +119,11 @@ function tracePath(key: (payload: unknown) => unknown): string[] | undefined {
   const tracer = (path: string[]): object => {
     const proxy = new Proxy(() => {}, {
       get: (_target, name) => {
-        if (typeof name === "symbol") throw new TypeError("A key function only reads fields.");
+        if (typeof name === "symbol") throw new TypeError("A key function may only read fields.");
         return tracer([...path, name]);
       },
       apply: () => {
-        throw new TypeError("A key function only reads fields.");
+        throw new TypeError("A key function may only read fields.");
       },
     });
     paths.set(proxy, path);

@@ -51,8 +51,8 @@ export interface WorkerRow {
   heap_bytes: string | null;
   host_seen_at: Date | null;
   /**
-   * When synchronous code began to block its event loop, and the job that runs this code; several jobs if it could be any of them. Null if the event
-   * loop is not blocked.
+   * When synchronous code began to block its event loop, and the job that runs this code; several jobs if it is unknown which of them runs it. Null if
+   * the event loop is not blocked.
    */
   blocked_since: Date | null;
   blocked_jobs: string[] | null;
@@ -65,9 +65,9 @@ export interface WorkerRow {
   /** When it was made quiet or draining, and by which actor; null while it is active. */
   quiet_since: Date | null;
   quiet_by: string | null;
-  /** The tasks of waiting jobs that this worker does not have. */
+  /** Tasks that it does not have and for which jobs are waiting. */
   lacks: string[];
-  /** The tasks that it has but is configured not to run. */
+  /** The tasks that it has but was started without (`--only`, `--except`). */
   excluded: string[];
   /** How many jobs of a queue it runs at a time, by queue; null if only its concurrency limits them. */
   queue_slots: Record<string, number> | null;

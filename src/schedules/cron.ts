@@ -188,7 +188,7 @@ export function parseCron(expression: string): string[] {
     const shown = [...fields.slice(6 - given.length, 3), `>${fields[3]}`, `${fields[4]}<`, fields[5]];
     throw new LegworkError(
       "LW400",
-      `The cron expression never fires, because none of its months has that day: ${shown.join(" ")}`,
+      `The cron expression never fires, because its months do not have that day: ${shown.join(" ")}`,
       {
         hint: "Use L for the last day of a month.",
       },

@@ -1,4 +1,5 @@
 import { callFunction } from "../db/call-function.ts";
+import { UnboundedTime } from "../db/parse-timestamp.ts";
 import { type Pool, type Queryable, transaction } from "../db/pool.ts";
 import { LegworkError, toError } from "../errors.ts";
 import { CronTimes } from "./cron.ts";
@@ -112,13 +113,16 @@ function planOf(row: Row, plans: Map<string, Plan>): Plan {
   }
 }
 
-/** Checks the times, because times that were stored unchecked may be infinite or outside the range of `Date`. */
+/**
+ * Checks the times, because times that were stored unchecked may be infinite or outside the range of `Date`. Legwork's own connections keep the text of
+ * such a time (`UnboundedTime`); node-postgres's parser returns an invalid Date, or a number for infinity.
+ */
 function assertReadable(row: Row): void {
   for (const name of ["planned_to", "list_from", "ends_at"] as const) {
-    const time = row[name];
-    if (time !== null && Number.isNaN(time.getTime())) {
-      throw new LegworkError("LW400", `Its times are out of range: ${name} is ${time.toISOString()}.`);
-    }
+    const time: Date | number | null = row[name];
+    if (time === null || (time instanceof Date && !Number.isNaN(time.getTime()))) continue;
+    const isReadable = time instanceof UnboundedTime || typeof time === "number";
+    throw new LegworkError("LW400", `Its times are out of range: ${name}${isReadable ? ` is ${String(time)}` : ""}.`);
   }
 }
 

@@ -167,7 +167,7 @@ export async function createServer(options: Omit<ServerOptions, "port">): Promis
     });
     if (loaded instanceof LegworkError) {
       await app.ready();
-      // An HTTP server without a listener for upgrades answers them as ordinary requests.
+      // An HTTP server without a listener for upgrades handles them as ordinary requests.
       return { app, upgrade: (_request, duplex) => hangUp(duplex, loaded), endLiveViews: async () => undefined, stop };
     }
     const { graphql, GraphQlSocket } = loaded;

@@ -50,7 +50,7 @@ export interface GenerationOptions extends WorkerOptions {
   /** Sets the worker's id in its log. */
   readonly name: (workerId: string) => void;
   readonly taskList: TaskList;
-  /** The tasks that the worker has loaded but is configured not to run. */
+  /** The tasks that the worker has loaded but was started without (`--only`, `--except`). */
   readonly excluded: readonly string[];
   readonly queueSlots: QueueSlots | undefined;
   readonly cronItems: ParsedCronItem[];

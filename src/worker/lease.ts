@@ -47,7 +47,7 @@ export interface LeaseOptions {
   readonly workerId: string;
   readonly concurrency: number;
   readonly tasks: readonly string[];
-  /** The tasks that the worker has loaded but is configured not to run. */
+  /** The tasks that the worker has loaded but was started without (`--only`, `--except`). */
   readonly excluded: readonly string[];
   readonly slots: Readonly<Record<string, number>> | undefined;
   readonly control: RemoteCommands;

@@ -30,7 +30,7 @@ export interface Clone {
 
 export interface CloneOptions {
   readonly signal: AbortSignal;
-  /** The allowed protocols of repository addresses. */
+  /** The allowed protocols of repository URLs. */
   readonly protocols: readonly Protocol[];
   /**
    * Whether git may connect only to public addresses and those in LEGWORK_ALLOWED_ADDRESSES. git then connects to exactly the IP address that was
@@ -47,9 +47,9 @@ export interface CloneOptions {
  * Clones the newest commit of a repository, does the work and always removes the clone, even if cloning or the work fails.
  *
  * Nothing from the repository is ever run: no hooks, no filters, no submodules. Symbolic links become plain files, and neither
- * the machine's nor the user's git configuration is read. Credentials in the repository address are passed to git in a file, so they do not appear in
+ * the machine's nor the user's git configuration is read. Credentials in the repository URL are passed to git in a file, so they do not appear in
  * process lists, errors or the clone. When the signal aborts, git is killed and its files are removed before this rejects. Throws a PayloadError for
- * a repository address that is invalid or not allowed, and an Error with the address if git cannot clone it.
+ * a repository URL that is invalid or not allowed, and an Error with the URL if git cannot clone it.
  */
 export async function withClone<T>(address: string, options: CloneOptions, work: (clone: Clone) => Promise<T>): Promise<T> {
   const { signal, protocols } = options;
@@ -273,7 +273,7 @@ async function runGit(
 function reasonOf(complaint: string, { credentials }: Repository): string {
   const lines = complaint.split("\n").filter((line) => /^(fatal|error|remote|ssh): ?\S/.test(line));
   let reason = (lines.length > 0 ? lines : complaint.split("\n")).join(" ").trim().slice(0, REASON_LIMIT);
-  reason = reason.replaceAll(/[a-z]+:\/\/[^\s'"]+/gi, (url) => (URL.canParse(url) ? shownOf(new URL(url)) : "an address"));
+  reason = reason.replaceAll(/[a-z]+:\/\/[^\s'"]+/gi, (url) => (URL.canParse(url) ? shownOf(new URL(url)) : "a URL"));
   for (const secret of [credentials?.username, credentials?.password]) {
     if (secret) reason = reason.replaceAll(secret, "[redacted]").replaceAll(decoded(secret), "[redacted]");
   }

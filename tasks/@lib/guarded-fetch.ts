@@ -42,7 +42,7 @@ export interface Answer extends AsyncDisposable {
  * Sends a request to an HTTP URL from untrusted data. Allows only public addresses and those in LEGWORK_ALLOWED_ADDRESSES: not this machine, private
  * or link-local networks, or a cloud's metadata service. Connects to exactly the IP address that was checked, even if the name later resolves to
  * another one, and checks every redirect in the same way. Credentials in the URL are sent only to its own origin. No proxy is used. Throws a
- * PayloadError for an address that is not allowed. The caller must dispose of the response.
+ * PayloadError for a URL that is not allowed. The caller must dispose of the response.
  */
 export async function guardedFetch(address: string, options: GuardedOptions): Promise<Answer> {
   // Loaded only when the first job needs it.

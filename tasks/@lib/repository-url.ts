@@ -5,11 +5,11 @@ import { PayloadError } from "legwork";
 export type Protocol = "https" | "http" | "ssh" | "file";
 
 export interface Repository {
-  /** The address that is passed to git, always without credentials. */
+  /** The URL that is passed to git, always without credentials. */
   readonly url: string;
   /** The only protocol that git may use. */
   readonly protocol: Protocol;
-  /** The address for messages, without credentials and query. */
+  /** The URL for messages, without credentials and query. */
   readonly shown: string;
   /** The directory of a local repository. */
   readonly path: string | undefined;
@@ -17,13 +17,13 @@ export interface Repository {
   readonly credentials: { readonly username: string; readonly password: string } | undefined;
 }
 
-/** git's short form of ssh addresses: user@host:path. With `://` it would be a URL; with a leading dash, an option of ssh. */
+/** git's short form of ssh URLs: user@host:path. With `://` it would be a full URL; with a leading dash, an option of ssh. */
 const SCP_LIKE = /^(?!-)[\w.-]+@(?!-)[\w.-]+:(?!\/\/)[^\s\p{Cc}]+$/u;
 
 /**
- * Parses the address of a repository from untrusted data. Throws a PayloadError for anything but https, http, ssh, user@host:path,
- * file or an absolute path, because git has transports that run commands (ext::) and would read an address that starts with a dash
- * as an option. Also throws for an address in which the end of the password is ambiguous, and for query parameters, which git shows in the process
+ * Parses the URL of a repository from untrusted data. Throws a PayloadError for anything but https, http, ssh, user@host:path,
+ * file or an absolute path, because git has transports that run commands (ext::) and would read a URL that starts with a dash
+ * as an option. Also throws for a URL in which the end of the password is ambiguous, and for query parameters, which git shows in the process
  * list.
  */
 export function parseRepositoryUrl(address: string): Repository {
@@ -74,16 +74,16 @@ function withoutPassword(url: URL): string {
   return clean.href;
 }
 
-/** Returns an address for messages. ssh keeps its user name, which is part of the address and not a secret. */
+/** Returns a URL for messages. ssh keeps its user name, which is part of the URL and not a secret. */
 export function shownOf(url: URL): string {
   const user = url.protocol === "ssh:" && url.username !== "" ? `${url.username}@` : "";
   return `${url.protocol}//${user}${url.host}${url.pathname}`;
 }
 
 function refused(address: string): PayloadError {
-  // An address that cannot be parsed may still contain a password or a token.
+  // A URL that cannot be parsed may still contain a password or a token.
   const shown = /[@?#]/.test(address) ? "This" : `'${address}'`;
-  return new PayloadError(`${shown} is not a valid repository address.`, {
+  return new PayloadError(`${shown} is not a valid repository URL.`, {
     hint: "Give https://, http://, ssh://, user@host:path, file:// or an absolute path, without parameters, and with @ : / ? # % in a password percent-encoded.",
   });
 }

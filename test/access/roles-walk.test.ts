@@ -90,7 +90,7 @@ function viewCell(seen: Map<RoleLogin, Outcome>, role: DatabaseRole): string {
   return JSON.stringify(plain.rows) === JSON.stringify(confined.rows) ? "✓" : "✓ own rows";
 }
 
-it("a role has every right that its functions need, and any other function is refused by name", async () => {
+it("a role has every right that its functions need, and any other function is rejected by name", async () => {
   const { rows: functions } = await database.pool.query<{ name: string; callers: string[] }>(
     `select f.function as name, array(select l from unnest($1::text[]) l where has_function_privilege(l, p.oid, 'execute')) as callers
      from (select distinct function from legwork_private.role_functions()) f

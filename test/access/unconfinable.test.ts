@@ -70,7 +70,7 @@ it.each<[why: string, first: string, undo: string]>([
     "grant insert on graphile_worker._private_jobs to public",
     "revoke all on graphile_worker._private_jobs from public",
   ],
-])("a login that %s is refused, and can be confined once that is undone", async (why, first, undo) => {
+])("a login that %s is rejected, and can be confined once that is undone", async (why, first, undo) => {
   await run(first);
   try {
     await expect(confine("acme")).rejects.toMatchObject({

@@ -151,7 +151,7 @@ describe("a result", () => {
     expect(await legwork.jobs.result(id)).toBe("late");
   });
 
-  it("of a job that does not exist, or that the caller may not see, is refused", async () => {
+  it("of a job that does not exist, or that the caller may not see, is rejected", async () => {
     const unknown = ["LegworkError", "LW404", "No job has id 999999."];
     expect(await ending(legwork.jobs.result("999999"))).toEqual(unknown);
     expect(await ending(legwork.jobs.result("x"))).toEqual(["LegworkError", "LW400", "'x' is not a job id."]);
@@ -243,7 +243,7 @@ describe("a notification", () => {
   });
 });
 
-it("open requests wait without holding a connection, are answered when the job ends, and also when the server stops", async () => {
+it("open requests wait without holding a connection, end with a response when the job ends, and also when the server stops", async () => {
   const id = await legwork.jobs.enqueue("held", { gate: "many" });
   const never = await legwork.jobs.enqueue("echo", {}, { runAt: new Date("2099-01-01") });
   const own = await startRest(database);

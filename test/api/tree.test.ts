@@ -128,7 +128,7 @@ it("migrate can be called if createLegwork was configured not to migrate", async
   expect((await unmigrated.migrate()).applied).toEqual([]);
 });
 
-it("an address where no database server responds fails with LW503, even without migrating", async () => {
+it("a URL at which no database server responds fails with LW503, even without migrating", async () => {
   const databaseUrl = "postgres://user@127.0.0.1:1/nothing";
   await expect(createLegwork({ databaseUrl, log: testLog, migrate: false })).rejects.toMatchObject({ code: "LW503" });
 });

@@ -240,13 +240,13 @@ describe("an error", () => {
       1,
       "DATABASE_URL is not set, and no `legwork up` is running in /nowhere. (LW503)",
     ],
-    ["an invalid address", ["jobs"], { DATABASE_URL: "mysql://x" }, 2, "DATABASE_URL: expected postgres://"],
+    ["an invalid URL", ["jobs"], { DATABASE_URL: "mysql://x" }, 2, "DATABASE_URL: expected postgres://"],
     [
       "an unreachable database",
       ["jobs"],
       { DATABASE_URL: "postgres://u:secret@127.0.0.1:1/x" },
       1,
-      "Nothing answers at 127.0.0.1:1/x. (LW503)",
+      "Nothing is listening at 127.0.0.1:1/x. (LW503)",
     ],
     [
       "a missing tasks directory",

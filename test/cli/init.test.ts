@@ -123,7 +123,7 @@ it("leaves a project's own style and files alone, and its sample loads in every 
   }
 });
 
-it("writes an .mts file where the TypeScript compiler refuses `import` in a .ts file", async () => {
+it("writes an .mts file where the TypeScript compiler rejects `import` in a .ts file", async () => {
   // `npm init -y` and `tsc --init` write these.
   const compiler =
     '{\n  // Comments and trailing commas are allowed.\n  "compilerOptions": { "module": "nodenext", "verbatimModuleSyntax": true, },\n}\n';
@@ -137,7 +137,7 @@ it("writes an .mts file where the TypeScript compiler refuses `import` in a .ts 
   expect((await init(refusing)).stdout).toContain("Nothing to do.");
 });
 
-it("keeps the tasks and the crontab of graphile-worker, and refuses files that it cannot read, in one line", async () => {
+it("keeps the tasks and the crontab of graphile-worker, and rejects files that it cannot read, in one line", async () => {
   const manifest = JSON.stringify({
     scripts: { worker: "graphile-worker -c $DATABASE_URL --crontab conf/crontab" },
     dependencies: { "graphile-worker": "^0.16.6" },

@@ -57,7 +57,7 @@ async function refusal(path: readonly string[], words: readonly string[]): Promi
 }
 
 describe("the command line", () => {
-  it("refuses a bad value of every option and argument that is not free text, before it connects, and says what it expects", async () => {
+  it("rejects a bad value of every option and argument that is not free text, before it connects, and says what it expects", async () => {
     const checked: string[] = [];
     for (const { command, path } of everyCommand(await createProgram())) {
       for (const option of command.options) {
@@ -90,7 +90,7 @@ describe("the command line", () => {
     expect(await refusal([], ["token", "revoke", "x"])).toContain("Expected the id of a token");
   });
 
-  it("refuses options that have no effect without another one, and lists that are too long", async () => {
+  it("rejects options that have no effect without another one, and lists that are too long", async () => {
     const mistakes: [words: string[], message: string][] = [
       [["alerts", "--target", "x"], "--target has no effect without --silence."],
       [["alerts", "--note", "x"], "--note has no effect without --ack."],

@@ -5,7 +5,7 @@ import { empty } from "../support/empty.ts";
 import { until } from "../support/until.ts";
 import { workerOver } from "../support/worker.ts";
 
-// A worker records many jobs in one statement, and the database refuses that statement because of one job, or every time.
+// A worker records many jobs in one statement, and the database rejects that statement because of one job, or every time.
 
 const database = testDatabase();
 
@@ -32,7 +32,7 @@ beforeEach(async () => {
   await empty(database.pool, "runs, legwork_private.finished_jobs, legwork_private.failed_attempts");
 });
 
-/** Makes the history refuse some rows, as a user's trigger or constraint might. */
+/** Makes the history reject some rows, as a user's trigger or constraint might. */
 async function refuse(what: "ends" | "failures", condition: string): Promise<void> {
   await database.pool.query(`create or replace function refuse_${what}() returns trigger language plpgsql as
     $$ begin if ${condition} then raise exception 'not in my table' using errcode = '23514'; end if; return new; end $$`);
@@ -75,7 +75,7 @@ async function expectOneRunEach(ids: readonly string[]): Promise<void> {
   for (const row of rows) expect(row, `job ${row.id}`).toMatchObject({ state: "completed", runs: 1 });
 }
 
-describe("a row that the database refuses", () => {
+describe("a row that the database rejects", () => {
   it.for([
     { kind: "alone", around: 0 },
     { kind: "in a batch", around: 40 },
@@ -95,7 +95,7 @@ describe("a row that the database refuses", () => {
     },
   );
 
-  it("because its job completed is recorded as failed, with the refusal as its error and its attempt counted", async () => {
+  it("because its job completed is recorded as failed, with the rejection as its error and its attempt counted", async () => {
     await refuse("ends", "new.task = 'bad' and new.state = 'completed'");
     const others = await add(neighbors(20));
     const [bad, serial] = await add([{ task: "bad" }, { task: "bad", serial: "s" }]);

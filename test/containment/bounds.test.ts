@@ -28,7 +28,7 @@ beforeEach(async () => {
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "t"}]')`);
 });
 
-/** Checks that the refused calls left no job, schedule, limit or retry policy. */
+/** Checks that the rejected calls left no job, schedule, limit or retry policy. */
 async function expectNothing(): Promise<void> {
   const { rows } = await database.pool.query(
     `select (select count(*) from graphile_worker._private_jobs) + (select count(*) from legwork_private.schedule_definitions)
@@ -40,7 +40,7 @@ async function expectNothing(): Promise<void> {
 const INTERVALS = ["300000 years", "-1 second", "100 years 1 day", "1000000 months -30000000 days"];
 const TIMES = ["infinity", "-infinity", "290000-01-01Z", "1969-12-31Z", "0044-03-15 BC", "10000-01-01Z"];
 
-describe("SQL refuses a value that is out of range, and names the field and the range:", () => {
+describe("SQL rejects a value that is out of range, and names the field and the range:", () => {
   const interval = (field: string, call: string): [string, string[], string] => [field, INTERVALS, call];
   const time = (field: string, call: string): [string, string[], string] => [field, TIMES, call];
   const number = (field: string, values: string[], call: string): [string, string[], string] => [field, values, call];
@@ -112,7 +112,7 @@ describe("SQL refuses a value that is out of range, and names the field and the 
   });
 });
 
-describe("TypeScript refuses a value that is out of range, and names the field and the range:", () => {
+describe("TypeScript rejects a value that is out of range, and names the field and the range:", () => {
   const far = new Date(8.64e15);
   const cases: [string, () => unknown][] = [
     ["runAt", () => enqueue(database.pool, "t", {}, { runAt: far })],
@@ -171,7 +171,7 @@ describe("TypeScript refuses a value that is out of range, and names the field a
   });
 });
 
-describe("REST refuses a value that is out of range, and names the field:", () => {
+describe("REST rejects a value that is out of range, and names the field:", () => {
   it.each([
     ["runAt", "POST", "/jobs", { task: "t", runAt: "290000-01-01T00:00:00Z" }],
     ["runAt", "POST", "/jobs", { task: "t", runAt: "+010000-01-01T00:00:00Z" }],
@@ -190,7 +190,7 @@ describe("REST refuses a value that is out of range, and names the field:", () =
   });
 });
 
-it("the CLI refuses a value that is out of range, and names the option", async () => {
+it("the CLI rejects a value that is out of range, and names the option", async () => {
   const environment = { LEGWORK_URL: server.url, LEGWORK_TOKEN: restToken };
   const cases: [string, string[]][] = [
     ["run-at", ["add", "t", "--run-at", "+290000-01-01T00:00:00Z"]],

@@ -144,7 +144,7 @@ describe("DATABASE_URL", () => {
     "postgres://ann:secret@host:port/db",
     "mysql://ann:secret@host/db",
     "ann:secret",
-  ])("'%s' is refused in one line that shows no part of the URL", async (url) => {
+  ])("'%s' is rejected in one line that shows no part of the URL", async (url) => {
     let error: unknown;
     try {
       connectionString(url);
@@ -156,7 +156,7 @@ describe("DATABASE_URL", () => {
     expect((error as LegworkError).hint).not.toMatch(/sec|ret\b|ann/);
   });
 
-  it("is refused by every command, with exit code 2", async () => {
+  it("is rejected by every command, with exit code 2", async () => {
     const { code, stderr } = await legwork(["jobs"], { DATABASE_URL: "postgres://ann:sec@ret:5432/@127.0.0.1:1/db" });
     expect(code).toBe(2);
     expect(stderr).toMatch(/^legwork: DATABASE_URL is not a valid connection string\. \(LW514\)\nhint: Write it as .*\n$/);
@@ -181,7 +181,7 @@ describe("a name that cannot be in a URL", () => {
     ["a task", 'select legwork_private.register_tasks(\'[{"name": "."}]\')'],
     ["a schedule", "select legwork.schedule('..', 'plain', every => '1 hour')"],
     ["a signal", "select legwork.send_signal((select min(id) from legwork.jobs), '..')"],
-  ])("is refused for %s", async (_what, statement) => {
+  ])("is rejected for %s", async (_what, statement) => {
     await expect(database.pool.query(statement)).rejects.toMatchObject({ code: "LW400" });
   });
 });

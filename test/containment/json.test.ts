@@ -236,7 +236,7 @@ describe("numbers keep their digits", () => {
     expect(meansTheSame(signal.text, digits)).toBe(true);
   });
 
-  it("through TypeScript, as JSON.rawJSON, and a value that JSON cannot represent is refused with its path", async () => {
+  it("through TypeScript, as JSON.rawJSON, and a value that JSON cannot represent is rejected with its path", async () => {
     const id = await enqueue(database.pool, "plain", { n: rawJSON("1970670598291982290") });
     expect(await payloadOf(id)).toBe('{"n": 1970670598291982290}');
     const circle: Record<string, unknown> = {};

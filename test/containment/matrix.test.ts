@@ -16,7 +16,7 @@ import { rest, restToken, startRest } from "../support/rest.ts";
 import { scaled } from "../support/slowness.ts";
 import { until } from "../support/until.ts";
 
-// Hostile values, in every place that can hold one, through every interface. Each is refused with a 4xx or its job ends as it should, next to an
+// Hostile values, in every place that can hold one, through every interface. Each is rejected with a 4xx or its job ends as it should, next to an
 // ordinary job that runs once. No worker restarts, and every list, page, explanation and command still works.
 
 const database = testDatabase();

@@ -33,7 +33,7 @@ async function said(databaseUrl: string): Promise<string> {
   return text.replaceAll(/:\d+:\d+(?=\)|\\n|")/g, "");
 }
 
-/** An address without a listener. */
+/** A URL without a listener. */
 const HERE = "127.0.0.1:1/legwork_db";
 
 const FORMS: Readonly<Record<string, (password: string) => string>> = {
@@ -69,7 +69,7 @@ it.each(Object.entries(FORMS))(
   },
 );
 
-it("a password that is accepted unencoded does not change how the rest of the address is parsed", async () => {
+it("a password that is accepted unencoded does not change how the rest of the URL is parsed", async () => {
   await fc.assert(
     fc.asyncProperty(password, async (secret) => {
       const url = FORMS["unencoded"]?.(secret);
@@ -103,7 +103,7 @@ it("the password from the environment is not shown either", () => {
   expect(withoutSecrets("no: hunter22", "postgres://h/db")).toBe("no: ***");
 });
 
-it("a certificate from a private authority is refused with a hint", async () => {
+it("a certificate from a private authority is rejected with a hint", async () => {
   const directory = await mkdtemp(join(tmpdir(), "legwork-tls-"));
   onTestFinished(() => rm(directory, { recursive: true }));
   const [key, cert] = [join(directory, "key.pem"), join(directory, "cert.pem")];

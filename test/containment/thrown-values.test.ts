@@ -184,7 +184,7 @@ function resultOrDiscard(returned: unknown): string | undefined {
   }
 }
 
-it("any return value counts as no result, is refused because it is not JSON, or is JSON that the database stores", async () => {
+it("any return value counts as no result, is rejected because it is not JSON, or is JSON that the database stores", async () => {
   const anything = fc.anything({
     withBigInt: true,
     withDate: true,

@@ -64,7 +64,7 @@ describe("JSON for SQL", () => {
     });
   });
 
-  it("is refused if a field is already in snake_case", () => {
+  it("is rejected if a field is already in snake_case", () => {
     expect(() => toColumns(["runAt"], { run_at: 1 })).toThrow("Unknown field 'run_at'.");
   });
 

@@ -11,7 +11,7 @@ import { until } from "../support/until.ts";
 const database = testDatabase();
 const browser = testBrowser();
 let server: Server;
-/** The address of every page, most of them with some content. */
+/** The URL of every page, most of them with some content. */
 const paths: string[] = [];
 
 beforeAll(async () => {
@@ -101,7 +101,7 @@ it(
   scaled(90_000),
 );
 
-it("a page that a role may not read is not in the menu, and opening its address shows that it is not allowed", async () => {
+it("a page that a role may not read is not in the menu, and opening its URL shows that it is not allowed", async () => {
   const page = await browser.open(server.url, "/audit", await makeToken(database, "viewer"), { mayLog: /403/ });
   await page
     .getByText("LW403")

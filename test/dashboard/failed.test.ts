@@ -105,7 +105,7 @@ describe("the failed jobs page", () => {
     expect(kept.rows).toEqual([{ jobs: 24 }]);
   });
 
-  it("discards the jobs that match the filter in the address", async () => {
+  it("discards the jobs that match the filter in the URL", async () => {
     await failed(2, "report", "division by zero");
     await failed(4, "mail/send", "division by zero");
     await failed(5, "mail/send", "no such mailbox");

@@ -43,7 +43,7 @@ async function fail(ids: readonly string[], error: string): Promise<void> {
 const open = async (path: string, token = restToken, options = {}): Promise<Page> =>
   await browser.open(server.url, path, token, options);
 describe("finding jobs", () => {
-  it("finds a failed job by its error from the search box, and reloading the address shows the same jobs", async () => {
+  it("finds a failed job by its error from the search box, and reloading the URL shows the same jobs", async () => {
     const ids = await add(3, "mail/send");
     await fail(ids.slice(0, 1), "connect ECONNREFUSED 10.0.0.7:25");
     await fail(ids.slice(1, 2), "no such mailbox");

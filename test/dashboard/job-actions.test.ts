@@ -197,7 +197,7 @@ describe("the enqueue form", () => {
     expect(rows).toEqual([{ run_at: new Date("2099-06-01T16:00Z") }]);
   });
 
-  it("falls back to JSON if the task declares no schema, and has its own address", async () => {
+  it("falls back to JSON if the task declares no schema, and has its own URL", async () => {
     const page = await browser.open(server.url, "/jobs?new=report", restToken, { theme: "dark" });
     const editor = page.getByLabel("Payload as JSON");
     await editor.fill("{ no");

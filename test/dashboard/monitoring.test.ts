@@ -99,7 +99,7 @@ describe("the alerts page", () => {
     await page.getByText("No active silences").waitFor();
   });
 
-  it("shows resolved alerts at a separate address", async () => {
+  it("shows resolved alerts at a separate URL", async () => {
     await raise();
     const page = await browser.open(server.url, "/alerts?show=resolved", restToken);
     await page.getByText("A job in queue 'slow' has been due for a long time.").waitFor();
@@ -162,7 +162,7 @@ describe("the audit log", () => {
     await expectAccessible(page);
   });
 
-  it("stores its filters in the address, and is loaded one page at a time", async () => {
+  it("stores its filters in the URL, and is loaded one page at a time", async () => {
     await database.pool.query("select legwork_private.audit('many', 'job', n::text) from generate_series(1, 120) n");
     const page = await browser.open(server.url, "/audit", restToken);
     await page.getByLabel("Action, such as pause").fill("many");

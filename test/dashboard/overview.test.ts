@@ -157,7 +157,7 @@ describe("the overview", () => {
     await database.pool.query("update legwork_private.duties set due_at = 'infinity'");
   });
 
-  it("shows the last hour, zooms by dragging, and keeps the range in the address until it is reset", async () => {
+  it("shows the last hour, zooms by dragging, and keeps the range in the URL until it is reset", async () => {
     await counted();
     await workerOver(database.url, TASKS);
     const page = await browser.open(server.url, "/", restToken);
@@ -246,7 +246,7 @@ describe("the overview", () => {
     const away = await startRest(database);
     try {
       await workerOver(database.url, TASKS);
-      // A server that is stopping refuses requests with 503.
+      // A server that is stopping rejects requests with 503.
       const page = await browser.open(away.url, "/", restToken, { mayLog: /ERR_|WebSocket|503/ });
       await verdict(page).getByText("All systems normal").waitFor();
       await away.stop();
@@ -259,7 +259,7 @@ describe("the overview", () => {
     }
   });
 
-  it("shows a tenant only its own jobs, offers no pause, and sends no requests that would be refused", async () => {
+  it("shows a tenant only its own jobs, offers no pause, and sends no requests that would be rejected", async () => {
     await workerOver(database.url, TASKS);
     await database.pool.query(
       "select legwork.enqueue('broken', max_attempts => 1, tenant => t) from unnest(array['acme', 'other', 'other']) t",

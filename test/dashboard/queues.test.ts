@@ -129,7 +129,7 @@ describe("a queue's page", () => {
     await page.getByRole("region", { name: "Throughput and latency" }).waitFor();
   });
 
-  it("shows viewers and operators of one tenant no buttons for actions that would be refused", async () => {
+  it("shows viewers and operators of one tenant no buttons for actions that would be rejected", async () => {
     for (const [role, tenant] of [
       ["viewer", null],
       ["operator", "acme"],

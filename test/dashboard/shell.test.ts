@@ -29,7 +29,7 @@ async function getPage(path: string): Promise<Response> {
 }
 
 describe("the server", () => {
-  it("sends HTML to browsers at the address of every page, and JSON to other clients", async () => {
+  it("sends HTML to browsers at the URL of every page, and JSON to other clients", async () => {
     const page = await getPage("/");
     expect(page.headers.get("content-type")).toContain("text/html");
     expect(page.headers.get("content-security-policy")).toContain("script-src 'self';");
@@ -51,7 +51,7 @@ describe("the server", () => {
 });
 
 describe("the dashboard", () => {
-  it("highlights the page in the menu that an address belongs to, and leads from an unknown address to the overview", async () => {
+  it("highlights the page in the menu that a URL belongs to, and leads from an unknown URL to the overview", async () => {
     const page = await browser.open(server.url, "/bulk", restToken);
     const current = page.getByRole("navigation", { name: "Pages" }).locator("[aria-current=page]");
     await current.getByText("Failed").waitFor();
@@ -62,7 +62,7 @@ describe("the dashboard", () => {
     await current.getByText("Overview").waitFor();
   });
 
-  it("reads the token from the address, and keeps it out of the address bar and request URLs", async () => {
+  it("reads the token from the URL, and keeps it out of the address bar and request URLs", async () => {
     const page = await browser.open(server.url, "/", restToken);
     await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
     expect(page.url()).toBe(`${server.url}/`);

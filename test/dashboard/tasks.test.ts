@@ -32,7 +32,7 @@ afterAll(async () => {
 });
 
 describe("the tasks page", () => {
-  it("lists tasks with the outcomes of their jobs, and keeps the filter and sort order in the address", async () => {
+  it("lists tasks with the outcomes of their jobs, and keeps the filter and sort order in the URL", async () => {
     const page = await browser.open(server.url, "/tasks", restToken);
     const row = page.getByRole("row", { name: /^mail\/send/ });
     await row.getByRole("cell", { name: "7", exact: true }).waitFor();

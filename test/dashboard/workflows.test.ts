@@ -185,7 +185,7 @@ const IDLE_MS = 250;
 
 /**
  * Starts a workflow, opens it from the list, and measures the time until its steps are visible (ms). Resolves to this time and the workflow's
- * address.
+ * URL.
  */
 async function opening(page: Page, size: number): Promise<{ time: number; url: string }> {
   const name = `${size} steps ${randomUUID()}`;
@@ -207,7 +207,7 @@ async function opening(page: Page, size: number): Promise<{ time: number; url: s
 }
 
 describe("the workflows page", () => {
-  it("lists workflows and batches by state, and keeps the state in the address", async () => {
+  it("lists workflows and batches by state, and keeps the state in the URL", async () => {
     await database.pool.query(
       `select legwork.enqueue_batch('[{"task": "send"}, {"task": "send"}]', description => 'month''s end')`,
     );

@@ -182,7 +182,7 @@ describe("the surfaces", () => {
   });
   afterAll(() => server.stop());
 
-  test("preview, start, list, show and stop bulk actions over REST, and refuse invalid requests", async () => {
+  test("preview, start, list, show and stop bulk actions over REST, and reject invalid requests", async () => {
     await enqueueFailed(3, "acme");
     await fail(await enqueue(2, null, "other"));
     const body = { action: "retry", filter: { failedSince: "10m" } };

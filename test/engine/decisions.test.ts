@@ -102,7 +102,7 @@ describe("a task", () => {
     expect(await attempts(id)).toMatchObject([{ error_name: "TimeoutError" }]);
   });
 
-  it("that ignores its timeout is abandoned after its grace period, and its late result is refused", async () => {
+  it("that ignores its timeout is abandoned after its grace period, and its late result is rejected", async () => {
     await workerOver(database.url, {
       "t.ts": task(
         `timeout: "100ms", grace: "200ms", retry: { attempts: 1 },`,

@@ -317,7 +317,7 @@ describe("calendar", () => {
       expect(history.filter(({ state }: { state: string }) => state !== "failed")).toEqual([]);
       expect((await ask("POST", "/jobs/remove", bob, { job_id: "calendar-user-1-daily" })).status).toBe(404);
       expect((await ask("POST", "/jobs/remove", bob, {})).status).toBe(404);
-      // Another user's configuration is refused like an unknown one.
+      // Another user's configuration is rejected like an unknown one.
       for (const id of [1, 999]) {
         for (const path of ["/jobs/schedule", "/jobs/trigger"]) {
           expect(await ask("POST", path, bob, { archive_config_id: id })).toMatchObject({

@@ -213,7 +213,7 @@ describe("chat", () => {
       code: "LW422",
       message: expect.stringContaining(field),
     });
-    // If the job is enqueued from SQL, the data is refused when the job starts.
+    // If the job is enqueued from SQL, the data is rejected when the job starts.
     const [row] = await select("select legwork.enqueue($1, $2) as id", `chat/${queue}`, JSON.stringify(data));
     const job = await until("the job has failed", async () => {
       const found = await getJob(database.pool, queue, String(row?.id));
@@ -256,7 +256,7 @@ describe("chat", () => {
         "select task, payload ->> 'type' as type from legwork.jobs where task = 'chat/cleanup' and finished_at is null",
       ),
     ).toEqual([{ task: "chat/cleanup", type: "messages" }]);
-    // An unknown time zone is refused at the start.
+    // An unknown time zone is rejected at the start.
     await expect(startChat(database.url, { CHAT_TIMEZONE: "Mars/Phobos" })).rejects.toMatchObject({ code: "LW400" });
     await startChat(database.url, {});
   });

@@ -114,7 +114,7 @@ describe("documents", () => {
       await clear();
     }
     expect((await ask("GET", "/jobs/t-twice")).body).toMatchObject({ runs: "2", next_run_at: null, executions: [{}, {}] });
-    // Invalid timings are refused with an error that names the invalid part.
+    // Invalid timings are rejected with an error that names the invalid part.
     for (const [timing, said] of [
       [{ cron: "0 25 * * *" }, "25"],
       [{ every: "5m", cron: "* * * * *" }, "cron"],
@@ -400,7 +400,7 @@ describe("documents", () => {
       [{ CTX7_PROBES: "http://a,b" }, "CTX7_PROBES"],
     ];
     for (const [environment, variable] of wrong) expect(() => documentsConfig(environment)).toThrow(variable);
-    // Values that only the database can check are refused too, and no change is applied halfway.
+    // Values that only the database can check are rejected too, and no change is applied halfway.
     const before = await select(config);
     await expect(restart({ BG_JOBS_CLEANUP_SCHEDULE: "0 25 * * *" })).rejects.toThrow("25");
     await expect(restart({ BG_JOBS_TIMEZONE: "Mars/Base", CTX7_REFRESH_BATCH_SIZE: "3" })).rejects.toThrow("Mars/Base");

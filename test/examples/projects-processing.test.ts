@@ -215,7 +215,7 @@ describe("project_processing", () => {
     ]);
   });
 
-  it("D2 each start and each new address processes the project again and replaces its tasks", async () => {
+  it("D2 each start and each new URL processes the project again and replaces its tasks", async () => {
     const repository = await repositoryOf({ "PLAN.md": "- [ ] One\n- [ ] Two\n" });
     const { project: first } = await processed(repository);
     await writeFile(join(repository, "PLAN.md"), "- [x] Three\n");
@@ -384,7 +384,7 @@ describe("project_processing", () => {
     await rm(young, { recursive: true });
   });
 
-  it("D2 an unknown repository fails with its address in the error", async () => {
+  it("D2 an unknown repository fails with its URL in the error", async () => {
     const nowhere = join(tmpdir(), "no such repository");
     const { id, error } = await failure(nowhere);
     expect(error).toContain(`${nowhere} cannot be cloned: fatal: '${nowhere}' does not appear to be a git repository`);
@@ -412,25 +412,21 @@ describe("project_processing", () => {
   });
 
   it.each([
-    [
-      "a transport that runs a command",
-      "ext::sh -c 'touch pwned'",
-      "'ext::sh -c 'touch pwned'' is not a valid repository address",
-    ],
-    ["another transport", "fd::17", "'fd::17' is not a valid repository address"],
-    ["an option", "--upload-pack=touch pwned", "'--upload-pack=touch pwned' is not a valid repository address"],
-    ["an option as ssh's host", "ssh://-oProxyCommand=touch%20pwned/x", "is not a valid repository address"],
-    ["an option as ssh's user", "ssh://-oProxyCommand=x@host/x", "is not a valid repository address"],
-    ["an option in ssh's short form", "-oProxyCommand=x@host:x", "is not a valid repository address"],
-    ["a relative path", "../elsewhere", "'../elsewhere' is not a valid repository address"],
-    ["a file on another machine", "file://elsewhere/etc", "is not a valid repository address"],
-    ["another protocol, whose password is not shown", "ftp://user:s3cret@host/x", "This is not a valid repository address"],
+    ["a transport that runs a command", "ext::sh -c 'touch pwned'", "'ext::sh -c 'touch pwned'' is not a valid repository URL"],
+    ["another transport", "fd::17", "'fd::17' is not a valid repository URL"],
+    ["an option", "--upload-pack=touch pwned", "'--upload-pack=touch pwned' is not a valid repository URL"],
+    ["an option as ssh's host", "ssh://-oProxyCommand=touch%20pwned/x", "is not a valid repository URL"],
+    ["an option as ssh's user", "ssh://-oProxyCommand=x@host/x", "is not a valid repository URL"],
+    ["an option in ssh's short form", "-oProxyCommand=x@host:x", "is not a valid repository URL"],
+    ["a relative path", "../elsewhere", "'../elsewhere' is not a valid repository URL"],
+    ["a file on another machine", "file://elsewhere/etc", "is not a valid repository URL"],
+    ["another protocol, whose password is not shown", "ftp://user:s3cret@host/x", "This is not a valid repository URL"],
     [
       "a parameter, which git would show in the process list",
       "https://host/x.git?token=s3cret",
-      "This is not a valid repository address",
+      "This is not a valid repository URL",
     ],
-  ])("D2 %s as an address is refused at once", async (_what, address, message) => {
+  ])("D2 %s as a URL is rejected at once", async (_what, address, message) => {
     const { error, state } = await failure(address);
     expect(state).toBe("failed");
     expect(error).toContain(message);
@@ -647,7 +643,7 @@ describe("startProjects", () => {
     expect(await select("select from projects.projects where repository_url = $1", repository)).toHaveLength(1);
   });
 
-  it("D2 uses this checkout as the sample, or the address in PROJECTS_REPOSITORY", async () => {
+  it("D2 uses this checkout as the sample, or the URL in PROJECTS_REPOSITORY", async () => {
     await startProjects(database.url, {});
     await startProjects(database.url, { PROJECTS_REPOSITORY: "https://example.org/named.git" });
     const checkout = pathToFileURL(`${resolve(import.meta.dirname, "../..")}/`).href;

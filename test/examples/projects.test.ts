@@ -205,7 +205,7 @@ describe("projects", () => {
     expect(bobs.every(({ job }) => job === null)).toBe(true);
   });
 
-  it("D5 a refresh is queued before other jobs, and the sixth request within five minutes is refused with the time to wait", async () => {
+  it("D5 a refresh is queued before other jobs, and the sixth request within five minutes is rejected with the time to wait", async () => {
     const projectId = await addProject(await repository());
     const other = await addProject(await repository());
     // An automatic job is enqueued first.
@@ -234,7 +234,7 @@ describe("projects", () => {
       expect(Number(headers.get("retry-after"))).toBeGreaterThan(290);
       expect(Number(headers.get("retry-after"))).toBeLessThanOrEqual(300);
     }
-    // A refused request leaves no rows, and another user has a separate quota.
+    // A rejected request leaves no rows, and another user has a separate quota.
     expect(await select("select from projects.refreshes")).toHaveLength(5);
     const bobs = await addProject(await repository(), BOB);
     expect((await ask("POST", `/projects/${bobs}/refresh`, bob)).status).toBe(202);

@@ -152,7 +152,7 @@ it("pg-boss 12's waiting jobs and schedules are previewed, imported once, and ne
     { state: "completed", n: 1 },
   ]);
 
-  // If an application creates its schedules again at its start, or a job is started again in pg-boss, nothing changes here.
+  // If an application creates its schedules again at its start, or a job is started again in pg-boss, nothing changes in Legwork.
   await shared.pool.query("insert into pgboss.schedule (name, cron) values ('report', '0 3 * * *')");
   await shared.pool.query("update pgboss.job set state = 'created' where id = $1", [id(1)]);
   await shared.pool.query('select legwork.cancel_jobs(\'{"task": "notify/email"}\')');
@@ -214,7 +214,7 @@ it("an import from another database that is killed at any point is completed by 
   }
 });
 
-it("jobs that cannot be imported are left in pg-boss and named: with unknown names, locked by a worker, refused by the task or the database", async () => {
+it("jobs that cannot be imported are left in pg-boss and named: with unknown names, locked by a worker, rejected by the task or the database", async () => {
   await installPgBoss(other, "12");
   await own.pool.query("delete from legwork_private.imported_jobs");
   const run = (...more: string[]) =>
@@ -253,7 +253,7 @@ it("jobs that cannot be imported are left in pg-boss and named: with unknown nam
   ).toEqual([
     ["email", "The payload does not match tas", 3, expect.any(String)],
     ["one-at-a-time", "Its retention period has passe", 1, "07"],
-    // This job depends on job 20 and on job 21, whose payload is refused.
+    // This job depends on job 20 and on job 21, whose payload is rejected.
     ["report", "It depends on a job that stays", 1, "22"],
     ["report", "It has been started or changed", 1, "05"],
     ["short", "It cannot be stored: run_at is", 1, "08"],

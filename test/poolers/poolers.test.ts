@@ -94,7 +94,7 @@ describe("a worker", () => {
     expect(result).toMatchObject({ code: 1, stdout: "" });
     expect(result.stderr).toBe(
       "legwork: This worker reaches Postgres through a connection pooler in transaction mode, where it cannot run jobs. (LW516)\n" +
-        "hint: Set DATABASE_URL for the worker to the address of Postgres itself, or of a pool in session mode with enough connections. " +
+        "hint: Set DATABASE_URL for the worker to the URL of Postgres itself, or of a pool in session mode with enough connections. " +
         "The rest of Legwork works through a pooler in transaction mode; see docs/guides/poolers.md.\n",
     );
     const { stdout: id } = await legwork(["add", "note", "{}"], environment);

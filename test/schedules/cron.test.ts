@@ -141,7 +141,7 @@ describe("the next runs of a crontab entry are those that graphile-worker runs:"
   });
 });
 
-describe("a preview and a schedule refuse the same input:", () => {
+describe("a preview and a schedule reject the same input:", () => {
   it.each([
     [{ cron: "0 12 * * *" }, { timezone: "BST" }, "BST"],
     [{ cron: "0 12 * * *" }, { timezone: "CET" }, "CET"],

@@ -142,7 +142,7 @@ it("a schedule created in TypeScript is planned at once, in the caller's transac
   await unschedule(database.pool, "s");
 });
 
-it("a schedule without an occurrence in its window is refused, and so is an invalid payload", async () => {
+it("a schedule without an occurrence in its window is rejected, and so is an invalid payload", async () => {
   const options = { cron: "0 0 1 1 *", startsAt: new Date("2030-02-01Z"), endsAt: new Date("2030-12-01Z") };
   await expect(schedule(database.pool, "s", "t", options)).rejects.toMatchObject({
     code: "LW400",

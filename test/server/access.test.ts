@@ -186,7 +186,7 @@ describe("the server", () => {
     expect([status, body.code]).toEqual([403, "LW403"]);
   });
 
-  test("refuses a token that is unknown, expired, revoked or truncated", async () => {
+  test("rejects a token that is unknown, expired, revoked or truncated", async () => {
     const [expired, revoked, valid] = [await token("viewer"), await token("viewer"), await token("viewer")];
     const hash = "sha256(convert_to($1, 'UTF8'))";
     await admin.query(`update legwork_private.tokens set expires_at = now() - interval '1 second' where hash = ${hash}`, [
@@ -236,7 +236,7 @@ describe("the server", () => {
     expect((await ask(await jwt(bounds, { exp: null }))).status).toBe(200);
   });
 
-  test("refuses a JWT with a missing, invalid or foreign claim", async () => {
+  test("rejects a JWT with a missing, invalid or foreign claim", async () => {
     const good = { role: "admin", tenant: "*" };
     const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
     const claims = {
@@ -276,7 +276,7 @@ describe("the server", () => {
     for (const [what, bearer] of refused) expect([what, (await ask(bearer)).status]).toEqual([what, 401]);
   });
 
-  test("verifies JWTs with the issuer's public keys, and refuses a JWT that was signed with a public key as its secret", async () => {
+  test("verifies JWTs with the issuer's public keys, and rejects a JWT that was signed with a public key as its secret", async () => {
     const { publicKey, privateKey } = await generateKeyPair("ES256");
     const jwk = { ...(await exportJWK(publicKey)), kid: "one", alg: "ES256" };
     const issuer = createServer((_request, response) =>

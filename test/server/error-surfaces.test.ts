@@ -119,7 +119,7 @@ const LIBRARY_ERRORS: [name: string, error: () => unknown, code: string][] = [
   ["no connection in time", () => coded(undefined, "timeout exceeded when trying to connect"), "LW503"],
   ["a database that is being dropped", () => coded("55000", 'database "a" is not currently accepting connections'), "LW503"],
   ["no response in time", () => coded(undefined, "Query read timeout"), "LW504"],
-  ["a value that its schema refuses", () => z.object({ a: z.string() }).safeParse({ a: 1 }).error, "LW400"],
+  ["a value that its schema rejects", () => z.object({ a: z.string() }).safeParse({ a: 1 }).error, "LW400"],
   ["a body that is not JSON", () => refused(400, "FST_ERR_CTP_INVALID_JSON_BODY"), "LW400"],
   ["a body of another type", () => refused(415, "FST_ERR_CTP_INVALID_MEDIA_TYPE"), "LW400"],
   ["a body that is too long", () => refused(413, "FST_ERR_CTP_BODY_TOO_LARGE"), "LW413"],

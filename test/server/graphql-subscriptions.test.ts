@@ -224,7 +224,7 @@ describe("access to subscriptions", () => {
     expect(JSON.stringify(other?.queues.messages)).not.toMatch(/"pending":[1-9]/);
   });
 
-  test("is refused without a valid token or with the role enqueuer, and the connection is closed", async () => {
+  test("is rejected without a valid token or with the role enqueuer, and the connection is closed", async () => {
     const closed = async (authorization: string): Promise<unknown> => {
       const { ended } = watch(connect(authorization), "subscription { overview { pending } }");
       return ((await ended) as { code: number }).code;
@@ -243,7 +243,7 @@ describe("access to subscriptions", () => {
     expect(messages.length).toBeGreaterThan(0);
   });
 
-  test("is refused to pages from another origin, under another host name, and on another path", async () => {
+  test("is rejected for pages from another origin, under another host name, and on another path", async () => {
     const status = async (path: string, headers: Record<string, string>): Promise<unknown> => {
       const socket = new WebSocket(socketUrl().replace("/graphql", path), "graphql-transport-ws", { headers });
       return await new Promise((resolve) => {
@@ -273,7 +273,7 @@ describe("limits on a connection", () => {
     return watching.errors[0];
   }
 
-  test("refuse a query, a mutation and expensive subscriptions, and name the invalid field", async () => {
+  test("reject a query, a mutation and expensive subscriptions, and name the invalid field", async () => {
     expect(await refusal("{ jobs { nodes { id } } }")).toMatchObject({
       message: expect.stringContaining("subscriptions"),
       extensions: { code: "LW400", hint: expect.stringContaining("POST") },

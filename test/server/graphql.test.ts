@@ -82,7 +82,7 @@ describe("the server", () => {
     }
   });
 
-  test("refuses a request for another host name on every path", async () => {
+  test("rejects a request for another host name on every path", async () => {
     const { port } = new URL(server.url);
     const status = async (path: string, host: string): Promise<number | undefined> => {
       const outgoing = request({ host: "127.0.0.1", port, path, headers: { host } }).end();
@@ -233,13 +233,13 @@ describe("the interface", () => {
     expect(names(data.state.enumValues)).toEqual(rows[0].states);
   });
 
-  test("answers the introspection query that tools send", async () => {
+  test("supports the introspection query that tools send", async () => {
     const { getIntrospectionQuery } = await import("postgraphile/graphql");
     const all = { specifiedByUrl: true, directiveIsRepeatable: true, schemaDescription: true, inputValueDeprecation: true };
     expect((await ask(getIntrospectionQuery(all))).errors).toEqual([]);
   });
 
-  test("refuses a mutation and a subscription", async () => {
+  test("rejects a mutation and a subscription", async () => {
     const sent = async (query: string) => {
       const { status, errors } = await ask(query);
       return [status, errors[0]?.message, errors[0]?.extensions.code, errors[0]?.extensions.hint];
@@ -258,7 +258,7 @@ describe("the interface", () => {
     ]);
   });
 
-  test("refuses several queries in one request, and requests for an event stream", async () => {
+  test("rejects several queries in one request, and requests for an event stream", async () => {
     const post = async (body: unknown, accept: string): Promise<unknown> => {
       const headers = { "content-type": "application/json", accept, authorization: `Bearer ${token}` };
       const response = await fetch(server.graphqlUrl, { method: "POST", headers, body: JSON.stringify(body) });
@@ -594,7 +594,7 @@ describe("expensive queries", () => {
   };
 
   for (const [name, query] of Object.entries(hostile)) {
-    test(`${name} are refused in less than 100 ms`, async () => {
+    test(`${name} are rejected in less than 100 ms`, async () => {
       const times: number[] = [];
       for (let round = 0; round < 3; round++) {
         const start = performance.now();
@@ -608,7 +608,7 @@ describe("expensive queries", () => {
     });
   }
 
-  test("with many or deep variables are refused, and only the first errors are listed", async () => {
+  test("with many or deep variables are rejected, and only the first errors are listed", async () => {
     const query = "query ($f: JobFilter) { jobs(filter: $f) { nodes { id } } }";
     const nested = (levels: number): string => `${'{"not":'.repeat(levels)}1${"}".repeat(levels)}`;
     for (const f of [
@@ -644,7 +644,7 @@ describe("expensive queries", () => {
     expect(Math.min(...slowest)).toBeLessThan(100);
   });
 
-  test("with a fragment inside itself are refused", async () => {
+  test("with a fragment inside itself are rejected", async () => {
     for (const query of [
       "{ ...f } fragment f on Query { ...f }",
       "{ jobs { ...f } } fragment f on JobConnection { nodes { id } ...f }",
@@ -730,21 +730,21 @@ describe("starting", () => {
     });
   });
 
-  test("on another machine's address is refused", async () => {
+  test("on another machine's address is rejected", async () => {
     expect(await refused(start({ host: "203.0.113.1" }))).toMatchObject({
       code: "LW514",
       message: expect.stringContaining("203.0.113.1"),
     });
   });
 
-  test("on a database that is not migrated is refused", async () => {
+  test("on a database that is not migrated is rejected", async () => {
     expect(await refused(start({ databaseUrl: empty.url }))).toMatchObject({
       code: "LW511",
       hint: expect.stringContaining("legwork migrate"),
     });
   });
 
-  test("on a database that cannot be reached is refused", async () => {
+  test("on a database that cannot be reached is rejected", async () => {
     expect(await refused(start({ databaseUrl: "postgres://postgres@127.0.0.1:1/none" }))).toMatchObject({ code: "LW503" });
   });
 

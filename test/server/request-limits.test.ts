@@ -43,7 +43,7 @@ async function jwt(sub: string, tenant: string): Promise<string> {
     .sign(new TextEncoder().encode(secret));
 }
 
-/** The outcome of opening a WebSocket: the status of a refusal, the close code, or 101. */
+/** The outcome of opening a WebSocket: the status of a rejection, the close code, or 101. */
 async function open(headers: Record<string, string>, token: string): Promise<number> {
   const socket = new WebSocket(server.graphqlUrl.replace("http", "ws"), "graphql-transport-ws", { headers });
   onTestFinished(() => socket.terminate());
@@ -163,7 +163,7 @@ test.each([
   expect(answer).toMatch(/^(HTTP\/1\.1 408 LW400|$)/);
 });
 
-test("headers that are too long are refused with an error code", async () => {
+test("headers that are too long are rejected with an error code", async () => {
   const response = await fetch(`${server.url}/health`, { headers: fromElsewhere({ "x-long": "x".repeat(20_000) }) });
   expect([response.status, await response.json()]).toMatchObject([431, { code: "LW413" }]);
 });

@@ -117,7 +117,7 @@ describe("alert rules over REST", () => {
     expect(await audited("alert_rule", "slow_runs", 100)).toHaveLength(before);
   });
 
-  it("that are invalid are refused with the name of the field, and a rule's name may have a slash", async () => {
+  it("that are invalid are rejected with the name of the field, and a rule's name may have a slash", async () => {
     const refused: [unknown, string][] = [
       [{ kind: "moon_phase", critical: 1 }, "kind"],
       [{ kind: "error_rate", critical: 1, atLeast: 0 }, "atLeast"],

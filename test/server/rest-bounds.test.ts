@@ -60,11 +60,11 @@ describe("an expensive body", () => {
     "an unterminated string": [`{"jobs": "${"x".repeat(4_900_000)}`, 413, "LW413"],
   };
   for (const [name, [body, status, code]] of Object.entries(hostile)) {
-    it(`is refused at once, without delaying other requests: ${name}`, async () => {
+    it(`is rejected at once, without delaying other requests: ${name}`, async () => {
       const { answer, health } = await meanwhile(() => rest(server, "POST", "/jobs/batch", body));
       expect(answer).toMatchObject({ status, body: { code } });
       expect(answer.text.length).toBeLessThan(20_000);
-      // The refusal takes a few milliseconds. Checking each value before counting the values would take eight seconds.
+      // The rejection takes a few milliseconds. Checking each value before counting the values would take eight seconds.
       expect(health).toBeLessThan(scaled(1_500));
     });
   }
@@ -97,7 +97,7 @@ it("a payload of 1,000,000 bytes and 100 levels, with many values, is accepted",
   });
 });
 
-describe("a refused body costs no more than an accepted one:", () => {
+describe("a rejected body costs no more than an accepted one:", () => {
   /** The shortest of five response times (ms), and the last response. */
   async function time(body: string): Promise<{ took: number; answer: RestAnswer }> {
     let took = Number.POSITIVE_INFINITY;
@@ -153,7 +153,7 @@ describe("responses", () => {
     expect(seen).toEqual(rows.map(({ id }) => id));
   });
 
-  it("are refused if they would exceed 20 MB, and show only the first characters of huge payloads", async () => {
+  it("are rejected if they would exceed 20 MB, and show only the first characters of huge payloads", async () => {
     const ask = async (query: string): Promise<{ status: number; text: string }> => {
       const response = await fetch(server.graphqlUrl, {
         method: "POST",

@@ -210,7 +210,7 @@ function segment(value: unknown): string {
   return text === "." || text === ".." ? `${text} ` : text;
 }
 
-/** Whether the field's schema refuses a hostile value. */
+/** Whether the field's schema rejects a hostile value. */
 function isRefused({ in: part, schema }: Place, value: unknown): boolean {
   const validator = z.fromJSONSchema(schema);
   if (part === "body") return !validator.safeParse(value).success;

@@ -144,7 +144,7 @@ describe("Idempotency-Key", () => {
     expect(idsOf(await get("/jobs"))).toHaveLength(1);
   });
 
-  it("is refused for a different request, including one to another route", async () => {
+  it("is rejected for a different request, including one to another route", async () => {
     const header = key();
     await post("/jobs", { task: "other" }, header);
     for (const other of [
@@ -221,7 +221,7 @@ describe("GET /jobs", () => {
     for (const [query, ids] of found) expect([query, idsOf(await get(`/jobs?${query}`))]).toEqual([query, ids]);
   });
 
-  it("refuses a filter without an index, and says what to add", async () => {
+  it("rejects a filter without an index, and says what to add", async () => {
     for (const [query, field] of [
       ["priority=1", "priority"],
       ["error=x&task=other", "error"],
@@ -288,7 +288,7 @@ describe("GET /jobs", () => {
     for (const [query, ids] of spans) expect([query, idsOf(await get(`/jobs?${query}`))]).toEqual([query, ids]);
   });
 
-  it("refuses a cursor from another list", async () => {
+  it("rejects a cursor from another list", async () => {
     const tasks = await get("/tasks?limit=1");
     expect(await get(`/jobs?cursor=${tasks.body.nextCursor}`)).toMatchObject({
       status: 400,
@@ -428,7 +428,7 @@ describe("bulk actions", () => {
     });
   });
 
-  it("refuse a filter with an unknown name or an unsuitable state", async () => {
+  it("reject a filter with an unknown name or an unsuitable state", async () => {
     expect(await post("/jobs/retry", { filter: { task: "othre" } })).toMatchObject({
       status: 404,
       body: { hint: expect.stringContaining("'other'") },
@@ -563,7 +563,7 @@ describe("/docs", () => {
     const loaded = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path = ""]) => path);
     expect(loaded.length).toBeGreaterThan(3);
     for (const path of loaded) {
-      // These addresses are relative, so that they work below any path.
+      // These URLs are relative, so that they work below any path.
       const url = new URL(path, page.url);
       expect(url.href).toContain(`${server.url}/docs/`);
       expect((await fetch(url)).status).toBe(200);

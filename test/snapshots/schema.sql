@@ -3374,7 +3374,7 @@ AS $function$
       else format('No Legwork worker is running, and %s %s %s.', legwork_private.counted(t.jobs, t.noun), case t.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end,
         legwork_private.in_words(date_trunc('second', legwork_private.elapsed(t.oldest, now()))))
     end,
-    'Start one: legwork worker. If plain graphile-worker processes run your jobs, check those: they do not report here.',
+    'Start a worker: legwork worker. If plain graphile-worker processes run your jobs, check those processes, because Legwork does not monitor them.',
     jsonb_build_object('workers', c.workers, 'running', c.running, 'due', t.jobs, 'oldest', t.oldest)
   from counts c, totals t
   union all
@@ -3682,7 +3682,7 @@ begin
     or element ?| array['expires_at', 'unique_for', 'debounce', 'debounce_max', 'throttle', 'rate_limit', 'rate_per'];
   perform legwork_private.assert_task(t.task) from unnest(v_tasks) as t (task);
 
-  -- A job that would expire before it can start is refused below.
+  -- A job that would expire before it can start is rejected below.
   v_are_plain := v_are_plain and not (v_have_expiries and exists (
     select from jsonb_array_elements(jobs) as element
     where (element ->> 'expires_at')::timestamptz <= greatest((element ->> 'run_at')::timestamptz, clock_timestamp())));
@@ -6564,7 +6564,7 @@ begin
   if v_fields[v_given] ~ '^[*?](/0*1)?$' and not exists (
     select from unnest(v_days) d, unnest(v_months) m where d <= case m when 2 then 29 when 4 then 30 when 6 then 30 when 9 then 30 when 11 then 30 else 31 end)
   then
-    raise exception 'The cron expression never fires, because none of its months has that day: %',
+    raise exception 'The cron expression never fires, because its months do not have that day: %',
       array_to_string(v_fields[:v_given - 3] || ('>' || v_fields[v_given - 2]) || (v_fields[v_given - 1] || '<') || v_fields[v_given], ' ')
       using errcode = 'LW400', hint = 'Use L for the last day of a month.';
   end if;
@@ -8833,7 +8833,7 @@ begin
     for update of i
   loop
     v_spec := jsonb_populate_record(null::legwork_private.job_spec, v_row.spec);
-    -- A key must not replace another job, because they were separate jobs in the other system.
+    -- A key must not replace another job, because they were separate jobs in the source system.
     if v_spec.job_key is not null and exists (
       select from legwork_private.graphile_jobs j where j.key = legwork_private.kept_key(v_spec.job_key, coalesce(v_spec.tenant, nullif(current_setting('legwork.tenant', true), ''))))
     then

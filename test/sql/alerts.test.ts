@@ -291,7 +291,7 @@ it("an acknowledged alert is not announced again before it is resolved", async (
   await expect(acknowledgeAlert(database.pool, "99999999")).rejects.toMatchObject({ code: "LW404" });
 });
 
-it("invalid rules and channels are refused with a hint", async () => {
+it("invalid rules and channels are rejected with a hint", async () => {
   const pool = database.pool;
   await expect(setAlertRule(pool, "mine", { warning: 1 })).rejects.toMatchObject({ code: "LW404", hint: expect.stringContaining("backlog_age") });
   await expect(setAlertRule(pool, "mine", { kind: "backlog_ages" as never, warning: 1 })).rejects.toMatchObject({ code: "LW400", hint: expect.stringContaining("'backlog_age'") });

@@ -120,7 +120,7 @@ it("a dependency that has already ended takes effect at once, depending on how i
   expect(await contradictions()).toEqual([]);
 });
 
-it("an unknown dependency, a younger dependency and an unknown policy are refused", async () => {
+it("an unknown dependency, a younger dependency and an unknown policy are rejected", async () => {
   await expect(enqueue(["999999999"])).rejects.toMatchObject({ code: "LW404", message: expect.stringContaining("999999999") });
   const keyed = await enqueue([], ", job_key => 'k'");
   const a = await enqueue();

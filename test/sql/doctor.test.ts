@@ -437,7 +437,7 @@ describe("checks that only a client can make", () => {
       "critical: The database lacks 0999_new.",
       `critical: These files differ from what was applied to the database: ${first.name}.`,
     ]);
-    expect(await told([...rest, next])).toContain(`critical: The database has ${first.name}, which this version of Legwork does not know.`);
+    expect(await told([...rest, next])).toContain(`critical: The database was migrated by a newer version of Legwork: this version does not include ${first.name}.`);
   });
 
   it("functions, views and indexes that were changed manually are named with the statement that restores them", async () => {

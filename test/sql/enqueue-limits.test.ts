@@ -409,7 +409,7 @@ describe("overlap serial", () => {
   });
 });
 
-describe("invalid options are refused:", () => {
+describe("invalid options are rejected:", () => {
   it.each([
     ["unique_for => '-5 seconds'", "unique_for is -5 seconds; it must be between 1 ms and 100 years."],
     ["job_key => 'k', throttle => '0'", "throttle is 0 seconds; it must be between 1 ms and 100 years."],

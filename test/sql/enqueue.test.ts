@@ -41,7 +41,7 @@ describe("legwork.enqueue", () => {
     expect(await jobs()).toEqual([]);
   });
 
-  it("refuses an unknown task and suggests the nearest", async () => {
+  it("rejects an unknown task and suggests the nearest", async () => {
     await expect(database.pool.query("select legwork.enqueue('notify/emial')")).rejects.toMatchObject({
       code: "LW404",
       message: "There is no task named 'notify/emial'.",
@@ -176,7 +176,7 @@ describe("legwork.enqueue_many", () => {
     ["null", "LW400", "enqueue_many needs a JSON array of jobs; got null."],
     [`'[{"task": "any", "runAt": "2030-01-01"}]'`, "LW400", "A job has no field 'runAt'."],
     [`'[{"payload": {}}]'`, "LW404", "There is no task named ''."],
-  ])("refuses %s", async (input, code, message) => {
+  ])("rejects %s", async (input, code, message) => {
     await expect(database.pool.query(`select legwork.enqueue_many(${input})`)).rejects.toMatchObject({ code, message });
   });
 
@@ -186,7 +186,7 @@ describe("legwork.enqueue_many", () => {
 });
 
 describe("a payload", () => {
-  it("that does not match is refused, and the error names the field", async () => {
+  it("that does not match is rejected, and the error names the field", async () => {
     await expect(enqueue(database.pool, "notify/email", { to: 7 })).rejects.toMatchObject({
       code: "LW422",
       message: expect.stringContaining("to: Invalid input: expected string"),
@@ -279,7 +279,7 @@ describe("legwork.enqueue_on", () => {
     [`'people', 'insert', 'any', payload => '{"x": "emial"}'`, "LW400", "Table public.people has no column 'emial'."],
     [`'people', 'insert', 'any', payload => '[]'`, "LW400", "payload maps fields to columns and must be a JSON object; got array."],
     ["'people', 'insert', 'any', job_key => 'p', key_column => 'uuid'", "LW400", "Table public.people has no column 'uuid'."],
-  ])("refuses %s", async (parameters, code, message) => {
+  ])("rejects %s", async (parameters, code, message) => {
     await expect(database.pool.query(`select legwork.enqueue_on(${parameters})`)).rejects.toMatchObject({ code, message });
   });
 });

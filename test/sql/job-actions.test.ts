@@ -55,13 +55,13 @@ describe("rerun_job", () => {
     expect(await one("select state from legwork.jobs where id = $1", [old])).toEqual({ state });
   });
 
-  it("refuses a job that has not ended, and an unknown job", async () => {
+  it("rejects a job that has not ended, and an unknown job", async () => {
     const id = await make("a", {});
     await expect(run("select legwork.rerun_job($1)", [id])).rejects.toMatchObject({ code: "LW409", hint: expect.stringContaining("retry_job") });
     await expect(run("select legwork.rerun_job(999999)")).rejects.toMatchObject({ code: "LW404" });
   });
 
-  it("takes redacted values from a failed job, and refuses if the job is only in the history", async () => {
+  it("takes redacted values from a failed job, and fails if the job is only in the history", async () => {
     const payload = { user: "ann", password: "hunter22", cards: [{ number: "4111" }, { number: "4222" }] };
     const failed = await ended("failed", "secret", payload);
     const { id } = await one("select legwork.rerun_job($1) as id", [failed]);

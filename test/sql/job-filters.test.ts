@@ -23,7 +23,7 @@ describe.for(ACTIONS)("$call", ({ call, time }) => {
     [`{"${time}": "yesterdayish"}`, `${time} is yesterdayish; it must be a time between`],
     [`{"${time}": "infinity"}`, `${time} is infinity; it must be between`],
     [`{"${time}": "290000-01-01T00:00:00Z"}`, `${time} is 290000-01-01`],
-  ])("refuses %s with LW400, and says what is expected", async ([filter = "", message = ""]) => {
+  ])("rejects %s with LW400, and says what is expected", async ([filter = "", message = ""]) => {
     await expect(database.pool.query(`select ${call}`, [filter])).rejects.toMatchObject({
       code: "LW400",
       message: expect.stringContaining(message),

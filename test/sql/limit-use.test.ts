@@ -100,7 +100,7 @@ describe("legwork.limit_use", () => {
     expect(Number(use.in_use) + Number(use.waiting)).toBe(3);
   });
 
-  it("refuses an unknown task with the nearest name, and a role without read access", async () => {
+  it("rejects an unknown task with the nearest name, and a role without read access", async () => {
     await expect(useOf("task", "mial")).rejects.toMatchObject({ code: "LW404", hint: expect.stringContaining("mail") });
     await expect(useOf("job", "mail")).rejects.toMatchObject({ code: "LW400" });
     await expect(

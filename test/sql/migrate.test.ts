@@ -96,7 +96,7 @@ describe("migrating", () => {
     ]);
   });
 
-  it("refuses a file that was changed after it was applied, and changes nothing", async () => {
+  it("rejects a file that was changed after it was applied, and changes nothing", async () => {
     await migrate(database.pool, testLog);
     const [first, ...rest] = files.migrations as [Migration];
     const changed = [{ ...first, checksum: "other" }, ...rest];
@@ -106,7 +106,7 @@ describe("migrating", () => {
     });
   });
 
-  it("refuses a database that a newer version migrated", async () => {
+  it("rejects a database that a newer version migrated", async () => {
     await migrate(database.pool, testLog);
     await database.pool.query("insert into legwork.migrations (id, name, checksum) values (999999, '999999_future', 'x')");
     await expect(migrate(database.pool, testLog)).rejects.toMatchObject({
@@ -121,7 +121,7 @@ describe("migrating", () => {
     expect((await tables()).filter((name) => name.startsWith("legwork"))).toEqual([]);
   });
 
-  it("refuses an older graphile-worker schema that is in use, changes nothing, and upgrades it on request", async () => {
+  it("rejects an older graphile-worker schema that is in use, changes nothing, and upgrades it on request", async () => {
     await runMigrations({ pgPool: database.pool, logger: quietLogger });
     await database.pool.query("select graphile_worker.add_job('old')");
     // This is the schema of graphile-worker 0.13 and older. The upgrade adds the column, which locks the table.
@@ -179,7 +179,7 @@ describe("migrating", () => {
     expect((await migrate(database.pool, testLog)).applied.length).toBeGreaterThan(0);
   });
 
-  it("refuses a job table that lacks a column", async () => {
+  it("rejects a job table that lacks a column", async () => {
     await runMigrations({ pgPool: database.pool });
     await database.pool.query("alter table graphile_worker._private_jobs rename column flags to marks");
     await expect(migrate(database.pool, testLog)).rejects.toMatchObject({
@@ -191,7 +191,7 @@ describe("migrating", () => {
 
 describe("a database that cannot be used", () => {
   const failures: [string, (url: URL) => void, string][] = [
-    ["nothing listens", (url) => (url.port = "1"), "Nothing answers at 127.0.0.1:1/"],
+    ["nothing listens", (url) => (url.port = "1"), "Nothing is listening at 127.0.0.1:1/"],
     ["no such database", (url) => (url.pathname = "/nowhere"), "has no database 'nowhere'"],
     ["no SSL", (url) => url.searchParams.set("sslmode", "require"), "does not support SSL connections."],
     ["no such host", (url) => (url.hostname = "nowhere.invalid"), "cannot be found"],

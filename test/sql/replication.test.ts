@@ -6,7 +6,7 @@ const database = testDatabase();
 const run = async (text: string, values: unknown[] = []) => (await database.pool.query(text, values)).rows;
 const worker = new HandWorker("w");
 
-// A publication refuses the same statements whatever wal_level is, and with or without a subscription.
+// A publication rejects the same statements whatever wal_level is, and with or without a subscription.
 beforeAll(async () => {
   if (inject("serverUrl") === "") return;
   await run("set client_min_messages = error; create publication everything for all tables");

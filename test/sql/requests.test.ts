@@ -35,7 +35,7 @@ describe("claim_request", () => {
     expect((await waiting).rows).toEqual([{ answer: null }]);
   });
 
-  it("refuses a different request with the same key, but not another caller's", async () => {
+  it("rejects a different request with the same key, but not another caller's", async () => {
     await database.pool.query(claim, ["h"]);
     await expect(database.pool.query(claim, ["other"])).rejects.toMatchObject({ code: "LW409", hint: expect.stringContaining("new key") });
     expect((await database.pool.query("select legwork_private.claim_request('you', 'k', 'other') as answer")).rows).toEqual([{ answer: null }]);
@@ -66,7 +66,7 @@ describe("cancel_jobs", () => {
     ["a state in which jobs have ended", `'{"state": "failed"}'`, "LW400"],
     ["an unknown task", `'{"task": "c"}'`, "LW404"],
     ["an unknown queue", `'{"queue": "mial"}'`, "LW404"],
-  ])("refuses %s", async (_what, filter, code) => {
+  ])("rejects %s", async (_what, filter, code) => {
     await expect(database.pool.query(`select legwork.cancel_jobs(${filter})`)).rejects.toMatchObject({ code, hint: expect.any(String) });
   });
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
 import { planSchedules } from "../../src/schedules/plan-schedules.ts";
+import { connection } from "../support/connections.ts";
 import { testDatabase } from "../support/database.ts";
 import { empty } from "../support/empty.ts";
 import { HandWorker } from "../support/hand-worker.ts";
@@ -342,7 +343,7 @@ it("a cron schedule created in SQL and removed before its times were computed ha
   expect(await runs("s2")).toEqual([]);
 });
 
-describe("legwork.schedule refuses", () => {
+describe("legwork.schedule rejects", () => {
   it.each([
     ["cron => '0 0 30 2 *'", "LW400", ">30 2<"],
     ["cron => '* * * * *', every => '1 hour'", "LW400", "exactly one"],
@@ -512,18 +513,33 @@ describe("a schedule with an invalid row does not prevent others from firing, an
     expect(await query("select problem, runs > 0 as has_run from legwork.schedules where name = 'bad'")).toEqual([{ problem: null, has_run: true }]);
   });
 
-  it.each(["starts_at = '290000-01-01Z', planned_to = '290000-01-01Z', upcoming = '{}'", "ends_at = 'infinity', upcoming = '{}'", "timezone = 'Nowhere', upcoming = '{}'"])(
-    "%s of a cron expression does not affect the plans of other schedules",
-    async (change) => {
+  it.each([
+    ["starts_at = '290000-01-01Z', planned_to = '290000-01-01Z', upcoming = '{}'", "Its times are out of range: planned_to is 290000-01-01T00:00:00+00."],
+    ["ends_at = '290000-01-01Z', upcoming = '{}'", "Its times are out of range: ends_at is 290000-01-01T00:00:00+00."],
+    ["ends_at = 'infinity', upcoming = '{}'", "Its times are out of range: ends_at is infinity."],
+    ["timezone = 'Nowhere', upcoming = '{}'", "There is no time zone named 'Nowhere'."],
+  ])(
+    "%s of a cron expression is reported as its problem, and does not affect the plans of other schedules",
+    async (change, problem) => {
       await make("bad", "cron => '* * * * * *'");
       await query("select legwork.schedule('good', 't', cron => '*/2 * * * * *', as_of => '2026-01-01Z')");
       await query(`update legwork_private.schedule_definitions set ${change} where name = 'bad'`);
       await tick("2026-01-01 00:00:03Z");
       expect(await runs("good")).toEqual(["00:00:02 enqueued"]);
-      expect(await query("select problem is not null as is_told from legwork.schedules where name = 'bad'")).toEqual([{ is_told: true }]);
+      expect(await query("select problem from legwork.schedules where name = 'bad'")).toEqual([{ problem }]);
       await query("select legwork.unschedule('bad', '2026-01-01 00:00:04Z')");
     },
   );
+
+  it.each([
+    ["ends_at = '290000-01-01Z', upcoming = '{}'", "Its times are out of range: ends_at."],
+    ["ends_at = 'infinity', upcoming = '{}'", "Its times are out of range: ends_at is Infinity."],
+  ])("%s of a cron expression is also reported if the plans are made over an application's own connection", async (change, problem) => {
+    await make("bad", "cron => '* * * * * *'");
+    await query(`update legwork_private.schedule_definitions set ${change} where name = 'bad'`);
+    await planSchedules(await connection(database));
+    expect(await query("select problem from legwork.schedules where name = 'bad'")).toEqual([{ problem }]);
+  });
 });
 
 it("a cron schedule that is created in SQL and has no occurrence in its window is reported as a problem", async () => {

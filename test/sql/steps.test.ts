@@ -86,7 +86,7 @@ describe("recording a step", () => {
     expect(await one("select array_agg(name) from legwork_private.job_steps")).toEqual(["a"]);
   });
 
-  it("waits for a transaction that takes the job from the worker, and is refused if that transaction commits", async () => {
+  it("waits for a transaction that takes the job from the worker, and is rejected if that transaction commits", async () => {
     const id = await start();
     const taker = await connection(database);
     const recorder = await connection(database);
@@ -441,7 +441,7 @@ describe("a job with recorded steps", () => {
   });
 });
 
-describe("sending a signal is refused", () => {
+describe("sending a signal is rejected", () => {
   it.each([
     ["without a name", "''", "null", "LW400"],
     ["with a long name", "repeat('x', 201)", "null", "LW400"],

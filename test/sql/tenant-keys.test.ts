@@ -109,7 +109,7 @@ it("no two pairs of tenant and key are stored as the same key, and each original
   ]);
 });
 
-it("a key that is too long together with its tenant is refused, with the option's name and the allowed length", async () => {
+it("a key that is too long together with its tenant is rejected, with the option's name and the allowed length", async () => {
   const enqueue = "select legwork.enqueue('a', job_key => $1, serial_key => $2, tenant => $3)";
   expect(await refusal(enqueue, ["k".repeat(500), "s".repeat(116), "acme"])).toBe("accepted");
   expect(await refusal(enqueue, ["k".repeat(501), null, "acme"])).toEqual({ code: "LW400", message: "job_key has 501 characters; the maximum is 500." });

@@ -99,7 +99,7 @@ describe("uninstalling", () => {
     expect(await uninstall(database.pool)).toMatchObject({ removed: false });
   });
 
-  it("is refused while a Legwork worker runs, and while users' objects depend on Legwork", async () => {
+  it("is rejected while a Legwork worker runs, and while users' objects depend on Legwork", async () => {
     await runIn(held, "create schema shop");
     await runIn(held, "create view shop.failed as select id from legwork.jobs where state = 'failed'");
     await runIn(held, "create table shop.states (state legwork.job_state)");

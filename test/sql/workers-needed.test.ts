@@ -98,7 +98,7 @@ it("a backlog of more than 10,000 jobs is read from the counts that are updated 
   expect(await needed()).toMatchObject({ due: "11000", slots: 1_100 });
 });
 
-it("values that are out of range are refused", async () => {
+it("values that are out of range are rejected", async () => {
   await expect(needed("slots_per_worker => 0")).rejects.toMatchObject({
     code: "LW400",
     message: "slots_per_worker is 0; it must be between 1 and 10,000.",

@@ -62,7 +62,7 @@ async function pass(days: number): Promise<void> {
 }
 
 describe("a step's time or number that is out of range", () => {
-  it("is refused at the workflow's start, with the step, the value and the range", async () => {
+  it("is rejected at the workflow's start, with the step, the value and the range", async () => {
     const cases: [object, string][] = [
       [{ delay: "300000 years" }, "delay is 300,000 years; it must be between 0 seconds and 100 years."],
       [{ delay: "1300 months" }, "delay is 108 years 4 months; it must be between 0 seconds and 100 years."],
@@ -107,7 +107,7 @@ describe("a step's time or number that is out of range", () => {
     expect(await states(id)).toEqual({ a: "completed", b: "scheduled" });
   });
 
-  it.each(["infinity", "290000-01-01Z"])("a deadline of %s is refused, both at the start and for a retry", async (deadline) => {
+  it.each(["infinity", "290000-01-01Z"])("a deadline of %s is rejected, both at the start and for a retry", async (deadline) => {
     const refused = { code: "LW400", message: expect.stringMatching(/^deadline is .*; it must be between 1970-01-01 and 9999-12-31\.$/) };
     await expect(start({ a: { task: "ok" } }, `, deadline => '${deadline}'`)).rejects.toMatchObject(refused);
     const id = await start({ a: { task: "ok" } });

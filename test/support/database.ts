@@ -36,7 +36,7 @@ export async function prepareTemplate(serverUrl: string): Promise<string> {
 
 /**
  * A database for this test file alone: a copy of the migrated template, or an empty one. It is dropped if all of the file's tests have passed. If
- * one has failed, it is kept, and its address is printed.
+ * one has failed, it is kept, and its URL is printed.
  */
 export function testDatabase(options: { empty?: boolean } = {}): TestDatabase {
   const database = {} as TestDatabase;

@@ -11,7 +11,7 @@ export interface Operation {
   body: { schema: Schema; example: unknown; required: boolean } | undefined;
   /** The role that a token needs. */
   role: string;
-  /** Whether the operation refuses a tenant's token. */
+  /** Whether the operation rejects a tenant's token. */
   everybody: boolean;
   /** Validators of the responses, by status and content type. */
   answers: Map<string, z.ZodType>;

@@ -10,7 +10,7 @@ import { createInterface } from "node:readline";
 const NOBODY = 65_534;
 
 export interface PgBouncer {
-  /** The database's address through PgBouncer. */
+  /** The database's URL through PgBouncer. */
   readonly url: string;
   stop(): Promise<void>;
 }

@@ -9,12 +9,12 @@ export interface PathProxyOptions {
   to: string;
   /** Headers that the proxy adds. */
   headers?: Record<string, string>;
-  /** Whether WebSockets are passed on; true by default. Otherwise their requests are never answered. */
+  /** Whether WebSockets are passed on; true by default. Otherwise their requests never get a response. */
   webSockets?: boolean;
 }
 
 /**
- * A reverse proxy that makes a server available below a path and sends requests with the server's own host name, as nginx does. Returns the address
+ * A reverse proxy that makes a server available below a path and sends requests with the server's own host name, as nginx does. Returns the URL
  * that browsers use, and a function that closes the proxy.
  */
 export async function startPathProxy(

@@ -2,7 +2,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 
 export interface TcpProxy {
-  /** The database's address through the proxy. */
+  /** The database's URL through the proxy. */
   readonly url: string;
   /**
    * Silences the current connections, or those whose first bytes from the client contain a text: no data passes in either direction, and neither side

@@ -258,7 +258,7 @@ describe("backup/tables and backup/restore", () => {
     ["a table that is not in the backup", { tables: { "shop.none": "shop.other" } }, "the backup has no table 'shop.none'"],
     ["a folder with ..", { backup: ".." }, "backup: expected a name"],
     ["a foreign folder", { backup: "etc/passwd" }, "backup: expected a name"],
-  ])("refuse %s", async (_what, payload, message) => {
+  ])("reject %s", async (_what, payload, message) => {
     await database.pool.query("create table shop.a as select 1 as n; create table shop.other (m int)");
     await backUp(["shop.a"]);
     expect((await restore(payload)).error).toContain(message);

@@ -89,7 +89,7 @@ describe("git/clone-and-scan", () => {
     const repository = await gitRepository(FILES);
     expect((await scan({ url: `file://${repository}` })).error).toContain("the protocol file is not allowed");
     expect((await scan({ url: "http://127.0.0.1:8089/x" })).error).toContain("the protocol http is not allowed");
-    expect((await scan({ url: "ext::sh -c 'touch pwned'" })).error).toContain("is not a valid repository address");
+    expect((await scan({ url: "ext::sh -c 'touch pwned'" })).error).toContain("is not a valid repository URL");
     for (const url of [
       "https://ann:hunter/22secret@host/x.git",
       "https://ann:80/hunter22secret@host/x.git",
@@ -99,7 +99,7 @@ describe("git/clone-and-scan", () => {
       "ext::https://ann:hunter/22secret@host",
     ]) {
       const { error } = await scan({ url });
-      expect(error).toMatch(/^This is not a valid repository address/);
+      expect(error).toMatch(/^This is not a valid repository URL/);
       expect(error).not.toMatch(/hunter|22secret|ann\b/);
     }
     configure({ LEGWORK_GIT_PROTOCOLS: "https,file" });

@@ -83,7 +83,7 @@ describe("guardedFetch", () => {
     expect((await checkedAddresses("localhost")).map(({ address }) => address)).toContain("127.0.0.1");
   });
 
-  it("sends the credentials in an address only to its own origin", async () => {
+  it("sends the credentials in a URL only to its own origin", async () => {
     configure({ LEGWORK_ALLOWED_ADDRESSES: "127.0.0.1" });
     const elsewhere = await httpServer((response) => response.end());
     const { host, asked } = await httpServer((response) => response.writeHead(302, { location: elsewhere.url }).end());

@@ -10,7 +10,7 @@ import { workerOver } from "../support/worker.ts";
 
 const database = testDatabase();
 
-// The addresses in the tests are on this machine.
+// The URLs in the tests lead to this machine.
 beforeEach(() => configure({ LEGWORK_ALLOWED_ADDRESSES: "127.0.0.1" }));
 
 interface Check {
@@ -77,7 +77,7 @@ describe("health/probe", () => {
     });
   });
 
-  it("reports an address as healthy if it returns any 2xx, or the expected status", async () => {
+  it("reports a URL as healthy if it returns any 2xx, or the expected status", async () => {
     const { url, host } = await serverOf((request, response) => response.writeHead(Number(request.url?.slice(1))).end());
     const job = await probe({
       database: false,
@@ -123,7 +123,7 @@ describe("health/probe", () => {
     expect(job.result?.checks[2]?.milliseconds).toBeGreaterThanOrEqual(49);
   });
 
-  it("probes all addresses at the same time", async () => {
+  it("probes all URLs at the same time", async () => {
     // Responds only when all 50 requests have arrived.
     const waiting: (() => void)[] = [];
     const { url } = await serverOf((_request, response) => {
@@ -135,7 +135,7 @@ describe("health/probe", () => {
     expect(job.result?.checks).toHaveLength(51);
   });
 
-  it("uses an address's credentials and shows neither them nor the query", async () => {
+  it("uses a URL's credentials and shows neither them nor the query", async () => {
     const seen: (string | undefined)[] = [];
     const { url, host } = await serverOf((request, response) => {
       seen.push(request.headers.authorization, request.url);
@@ -180,15 +180,15 @@ describe("health/probe", () => {
   });
 
   it.each([
-    ["an address that is not HTTP", { http: [{ url: "file:///etc/passwd" }] }, "http.0.url: expected an http:// or https:// URL"],
+    ["a URL that is not HTTP", { http: [{ url: "file:///etc/passwd" }] }, "http.0.url: expected an http:// or https:// URL"],
     [
       "an invalid timeout",
       { http: [{ url: "http://a/", timeout: "soon" }] },
       "http.0.timeout: expected a duration such as 500ms",
     ],
     ["a timeout that is too long", { http: [{ url: "http://a/", timeout: "1h" }] }, "http.0.timeout: expected a duration"],
-    ["more than 50 addresses", { http: Array.from({ length: 51 }, () => ({ url: "http://a/" })) }, "http: "],
-  ])("refuses %s at once", async (_what, payload, message) => {
+    ["more than 50 URLs", { http: Array.from({ length: 51 }, () => ({ url: "http://a/" })) }, "http: "],
+  ])("rejects %s at once", async (_what, payload, message) => {
     const job = await probe(payload);
     expect(job).toMatchObject({ state: "failed", attempts: 1 });
     expect(job.error).toContain(message);
@@ -227,7 +227,7 @@ describe("health/probe", () => {
     expect((await database.pool.query("select from visits")).rows).toEqual([]);
   });
 
-  it("refuses an unknown or unsuitable view at once", async () => {
+  it("rejects an unknown or unsuitable view at once", async () => {
     await database.pool.query(
       "create table no_view (name text, healthy boolean, error text); create view half as select 'x' as name",
     );
@@ -256,7 +256,7 @@ describe("a worker that runs health/probe", () => {
       ],
     });
     expect((await until("the job ends", () => ended(id))).result?.healthy).toBe(true);
-    await expect(enqueue(database.pool, "health/probe", { http: [{ url: "not an address" }] })).rejects.toThrow("http.0.url");
+    await expect(enqueue(database.pool, "health/probe", { http: [{ url: "not a URL" }] })).rejects.toThrow("http.0.url");
   });
 
   it("reports no health if its worker stops halfway", async () => {

@@ -43,7 +43,7 @@ describe("notify/email", () => {
     expect(await stored(job.id)).not.toMatch(/4711|s3cret/);
   });
 
-  it("returns the recipients that the server refuses, and fails at once if it refuses them all", async () => {
+  it("returns the recipients that the server rejects, and fails at once if it rejects them all", async () => {
     const { url, mails } = await smtpServer();
     configure({ LEGWORK_SMTP_URL: url, LEGWORK_MAIL_FROM: "app@example.com" });
     const some = await runJob(database, "notify/email", { ...MAIL, to: ["ann@example.org", "no-such-user@example.org"] });
@@ -78,7 +78,7 @@ describe("notify/email", () => {
     ["two addresses in one", { to: "a@example.org, b@example.org" }, "to"],
     ["an empty mail", { text: undefined }, "expected text, html or both"],
     ["credentials", { smtpUrl: "smtp://x" }, "smtpUrl"],
-  ])("refuses %s", async (_what, payload, message) => {
+  ])("rejects %s", async (_what, payload, message) => {
     expect((await runJob(database, "notify/email", { ...MAIL, ...payload })).error).toContain(message);
   });
 });
@@ -89,7 +89,7 @@ it.each([
   ["smtp://ann:25/hunter22secret@mail.example", "notify/email", MAIL, "LEGWORK_SMTP_URL"],
   ["smtp://ann:25#hunter22secret@mail.example", "notify/email", MAIL, "LEGWORK_SMTP_URL"],
   ["https://ann:80/hunter22secret@sms.example", "notify/sms", { to: "+4366012345678", text: "Hi" }, "LEGWORK_SMS_URL"],
-])("%s is refused without showing any part of the password", async (url, task, payload, variable) => {
+])("%s is rejected without showing any part of the password", async (url, task, payload, variable) => {
   configure({ [variable]: url, LEGWORK_MAIL_FROM: "app@example.com" });
   const job = await runJob(database, task, payload);
   expect(job.error).toContain(`${variable} in the worker's environment is not valid: expected`);
@@ -177,7 +177,7 @@ describe("notify/push", () => {
     expect(await stored(job.id)).not.toContain(AUTH.toString("base64url"));
   });
 
-  it("reports an expired subscription, and fails at once on a refusal", async () => {
+  it("reports an expired subscription, and fails at once if the push service rejects the message", async () => {
     const { url } = await httpServer((response, { path }) =>
       response.writeHead(Number(path?.slice(1)), { "retry-after": "3600" }).end("no"),
     );
@@ -260,7 +260,7 @@ describe("notify/webhook", () => {
     );
   });
 
-  it("posts to a configured address in Slack's format, and never shows the address", async () => {
+  it("posts to a configured URL in Slack's format, and never shows the URL", async () => {
     const { url, asked } = await httpServer((response, { path }) =>
       response.writeHead(path === "/services/T0/s3cret" ? 200 : 404).end(),
     );

@@ -71,7 +71,7 @@ describe("quota/reset", () => {
       "resetColumn: 'id' of 'public.members' is of type integer",
     ],
     ["an unknown period", { period: "moon" }, "period"],
-  ])("refuses %s", async (_what, payload, message) => {
+  ])("rejects %s", async (_what, payload, message) => {
     expect((await runJob(database, "quota/reset", { ...RESET, ...payload })).error).toContain(message);
   });
 });

@@ -91,7 +91,7 @@ describe("report/query", () => {
     }
   });
 
-  it("stops a query that takes too long, and refuses a report that is too large for a result", async () => {
+  it("stops a query that takes too long, and rejects a report that is too large for a result", async () => {
     expect((await report({ sql: "select pg_sleep(30)", timeout: "100ms" })).error).toContain("statement timeout");
     expect((await report({ sql: "select repeat('x', 1000) from generate_series(1, 1000)" })).error).toContain(
       "larger than 245760 bytes",

@@ -148,7 +148,7 @@ describe("retention/expire", () => {
     ["an infinite age", { table: "wrong", olderThan: "infinity" }, "olderThan: 'infinity'"],
     ["a batch size of 0", { table: "wrong", batchSize: 0 }, "batchSize: "],
     ["an unknown field", { table: "wrong", older_than: "1 day" }, "older_than"],
-  ])("refuses %s at once and deletes nothing", async (_what, payload, message) => {
+  ])("rejects %s at once and deletes nothing", async (_what, payload, message) => {
     await database.pool.query(`
       create table if not exists wrong (id int, created_at timestamptz default '2000-01-01');
       create or replace view wrong_view as select * from wrong;

@@ -69,7 +69,7 @@ describe("retention/files", () => {
     ["a relative path", () => "logs", "expected an absolute path"],
     ["a missing folder", (folder: string) => `${folder}/none`, "does not exist"],
     ["a file", (folder: string) => `${folder}/a`, "is not a folder"],
-  ])("refuses %s", async (_what, path, message) => {
+  ])("rejects %s", async (_what, path, message) => {
     const folder = await folderOf({ a: 100 });
     configure({ LEGWORK_ALLOWED_FOLDERS: `/nowhere, ${folder}` });
     const job = await clean(path(folder));

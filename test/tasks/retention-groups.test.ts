@@ -141,7 +141,7 @@ describe("retention/expire by groups", () => {
       },
       "has no column 'x = 1 or 1'",
     ],
-  ])("refuses %s", async (_what, payload, message) => {
+  ])("rejects %s", async (_what, payload, message) => {
     await database.pool.query("create table if not exists wrong (id int, created_at timestamptz, expires_at timestamptz)");
     const job = await runJob(database, "retention/expire", { table: "wrong", ...payload });
     expect(job.state).toBe("failed");
@@ -185,7 +185,7 @@ describe("retention/archive", () => {
     expect(again.result.archived).toBe(0);
   });
 
-  it("leaves a row in its table if the other table refuses it", async () => {
+  it("leaves a row in its table if the other table rejects it", async () => {
     await database.pool.query(`
       create table orders (id int, created_at timestamptz);
       create table old_orders (id int check (id <> 7), created_at timestamptz);

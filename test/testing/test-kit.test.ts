@@ -207,7 +207,7 @@ describe("drain", () => {
     expect(await kit.enqueued({ task: "endless" })).toHaveLength(1);
   });
 
-  it("refuses a time in the past", async () => {
+  it("rejects a time in the past", async () => {
     await expect(kit.drain({ at: new Date(0) })).rejects.toMatchObject({ code: "LW400" });
     await expect(kit.advance("yesterday")).rejects.toMatchObject({ code: "LW400" });
   });
@@ -252,7 +252,7 @@ it("clear deletes all jobs, all history and all pauses", async () => {
   expect(rows).toEqual([{ left: "0" }]);
 });
 
-it("a test kit accepts directories of task files, and refuses an invalid task", async () => {
+it("a test kit accepts directories of task files, and rejects an invalid task", async () => {
   const directory = await directoryOf({
     "hello.ts": `import { defineTask } from "legwork"; export default defineTask({ run: () => "hello" });`,
   });

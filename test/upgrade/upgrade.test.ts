@@ -202,7 +202,7 @@ describe("versions", () => {
     expect(await legwork(["jobs"], { DATABASE_URL: database.url })).toMatchObject({ code: 0, stderr: "" });
   });
 
-  it("a schema that requires a newer version is refused in one line, by the worker, migrate and other commands", async () => {
+  it("a schema that requires a newer version is rejected in one line, by the worker, migrate and other commands", async () => {
     await migrate(database.pool, testLog, await nextVersion({ minimum: "0.1.5" }));
     const refusal = {
       code: "LW511",

@@ -160,7 +160,7 @@ it("an endpoint runs the jobs of a task: its response determines the result, a r
   expect(stored.rows[0].text).not.toMatch(/s3cret|whsec/);
 });
 
-it("http/call calls an address from the payload, which must be public or allowed, and reveals nothing from an error response", async () => {
+it("http/call calls a URL from the payload, whose address must be public or allowed, and reveals nothing from an error response", async () => {
   const { url, asked } = await httpServer((response, { path }) =>
     path === "/ok" ? json(response, 200, { ok: true }) : json(response, 400, { detail: "internal" }),
   );

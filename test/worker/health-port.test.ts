@@ -18,7 +18,7 @@ const TASKS = {
   "fail.js": "export default () => { throw new Error('no'); };",
 };
 
-/** The address of the worker's health port, from its log. */
+/** The URL of the worker's health port, from its log. */
 async function healthOf(worker: ChildProcess): Promise<string> {
   for await (const line of createInterface(worker.stderr!)) {
     const { event, url } = JSON.parse(line) as { event?: string; url?: string };

@@ -100,7 +100,7 @@ describe("progress", () => {
     ["null", "progress: null is not a percentage."],
     ["{ percent: 200 }", "progress: 200 is not a percentage."],
     ["1, 2", "progress: the message must be text, not a value of type number."],
-  ])("of %s is refused", async (parameters, message) => {
+  ])("of %s is rejected", async (parameters, message) => {
     await workerOver(database.url, { "wrong.ts": task(`progress(${parameters});`) });
     const id = await add("wrong", {}, ", max_attempts => 1");
     expect((await ended(id)).error).toBe(message);

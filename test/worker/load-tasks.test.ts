@@ -30,7 +30,7 @@ describe("loading tasks", () => {
     ]);
   });
 
-  it("refuses a name that is too long for the database, and names the file and the limit", async () => {
+  it("rejects a name that is too long for the database, and names the file and the limit", async () => {
     const name = `${"d".repeat(100)}/${"f".repeat(28)}`;
     const directory = await directoryOf({ [`${name}.ts`]: "export default async () => {};" });
     await expect(loadTasks([directory], testLog)).rejects.toMatchObject({
@@ -40,7 +40,7 @@ describe("loading tasks", () => {
     });
   });
 
-  it("refuses a definition whose name differs from its path, in one line", async () => {
+  it("rejects a definition whose name differs from its path, in one line", async () => {
     const task = (name: string): string =>
       `import { defineTask } from "legwork"; export default defineTask({ name: "${name}", run() {} });`;
     const directory = await directoryOf({ "notify/welcome.ts": task("notify/welcome"), "report.ts": task("reports/daily") });
@@ -100,7 +100,7 @@ describe("loading tasks", () => {
       'import { defineTask } from "legwork"; export default defineTask({ redact: ["user..phone"], run() {} });',
       "redact.0: expected a path",
     ],
-  ])("refuses a file with %s, and names it", async (_what, content, named) => {
+  ])("rejects a file with %s, and names it", async (_what, content, named) => {
     const directory = await directoryOf({ "bad.ts": content });
     const error = await loadTasks([directory], testLog).then(
       () => undefined,
@@ -192,7 +192,7 @@ describe("loading tasks", () => {
     }
   });
 
-  it("refuses a directory that does not exist or contains no tasks", async () => {
+  it("rejects a directory that does not exist or contains no tasks", async () => {
     await expect(loadTasks(["/nowhere/tasks"], testLog)).rejects.toMatchObject({
       code: "LW515",
       message: "The tasks directory /nowhere/tasks does not exist.",
@@ -204,7 +204,7 @@ describe("loading tasks", () => {
     });
   });
 
-  it("refuses a name that occurs in two directories", async () => {
+  it("rejects a name that occurs in two directories", async () => {
     const task = { "same.mjs": "export default async () => {};" };
     await expect(loadTasks([await directoryOf(task), await directoryOf(task)], testLog)).rejects.toThrow(
       "Task 'same' exists in both",

@@ -151,7 +151,7 @@ describe("middleware around attempts", () => {
     expect(await end(database, waiting)).toMatchObject({ state: "completed", attempts: 1 });
   });
 
-  it("is refused for isolated tasks that cannot load it, and if it has an unknown part, for which the nearest name is suggested", async () => {
+  it("is rejected for isolated tasks that cannot load it, and if it has an unknown part, for which the nearest name is suggested", async () => {
     await start();
     await expect(workerOver(database.url, [tasks], { middleware })).rejects.toMatchObject({
       code: "LW514",
@@ -206,7 +206,7 @@ describe("middleware around enqueueing", () => {
     },
   });
 
-  it("can change and refuse jobs that are enqueued through the tree, transactions, functions and tasks, but no others", async () => {
+  it("can change and reject jobs that are enqueued through the tree, transactions, functions and tasks, but no others", async () => {
     await database.pool.query(`select legwork_private.register_tasks('[{"name": "child"}]')`);
     const legwork = await createLegwork({
       databaseUrl: database.url,

@@ -163,7 +163,7 @@ describe("a preset", () => {
   });
 });
 
-it("an environment variable with another schema is refused", async () => {
+it("an environment variable with another schema is rejected", async () => {
   vi.stubEnv("GRAPHILE_WORKER_SCHEMA", "jobs_schema");
   onTestFinished(() => void vi.unstubAllEnvs());
   await expect(workerOver(database.url, ONE)).rejects.toMatchObject({
@@ -185,7 +185,7 @@ describe("forbiddenFlags", () => {
 });
 
 describe("the statements of graphile-worker that Legwork rewrites", () => {
-  it("match this version, and a changed or missing statement is refused", async () => {
+  it("match this version, and a changed or missing statement is rejected", async () => {
     const seen = new Map<string, string>();
     await recordStatements(seen);
     assertStatements(seen);

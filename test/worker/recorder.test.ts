@@ -12,7 +12,7 @@ const recording = (recorded: string[]): Recording<string> => ({
   recorded: (ids) => void recorded.push(...ids),
 });
 
-it("a batch that the database refuses releases its connection at once, and is recorded later over another one", async () => {
+it("a batch that the database rejects releases its connection at once, and is recorded later over another one", async () => {
   let isFull = true;
   const recorded: string[] = [];
   const problems: (string | undefined)[] = [];

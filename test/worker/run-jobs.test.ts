@@ -53,7 +53,7 @@ describe("a defined task", () => {
     ]);
   });
 
-  it("fails at once if its payload is invalid, with an error that names the field, and such a payload is refused when enqueued", async () => {
+  it("fails at once if its payload is invalid, with an error that names the field, and such a payload is rejected when enqueued", async () => {
     await workerOver(database.url, { "demo/echo.ts": ECHO });
     const job = await ended(await add("demo/echo", { user: { id: "seven" } }));
     expect(job).toMatchObject({

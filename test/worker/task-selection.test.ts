@@ -70,7 +70,7 @@ describe("what a worker runs", () => {
     expect(await explained()).toEqual([]);
   });
 
-  it("is refused in one line, with the nearest name, if no task or queue has the given name", async () => {
+  it("is rejected in one line, with the nearest name, if no task or queue has the given name", async () => {
     const tasks = new Map(
       Object.entries({ "notify/mail": "mail", "notify/sms": "sms", daily: undefined }).map(([name, queue]) => [
         name,

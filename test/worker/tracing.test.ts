@@ -155,7 +155,7 @@ it("SQL passes a trace on through a setting, and an invalid value is ignored", a
   expect(three?.parentSpanContext).toBe(undefined);
 });
 
-it("the caller's transaction settings are restored after enqueueing, and a refusal is recorded as an error of the span", async () => {
+it("the caller's transaction settings are restored after enqueueing, and a rejection is recorded as an error of the span", async () => {
   await database.pool.query(`select legwork_private.register_tasks('[{"name": "a"}]')`);
   register();
   const client = await database.pool.connect();

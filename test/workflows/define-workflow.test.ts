@@ -76,7 +76,7 @@ it("the compiler checks the names of steps, and a step can read the results of e
   expect(shown.stdout).toMatch(/✔ +more\/c +completed +\d+ +more\/b/);
 });
 
-it("a payload that does not match is refused, and the error names the step", async () => {
+it("a payload that does not match is rejected, and the error names the step", async () => {
   const steps = {
     a: { task: "fetch", payload: { from: 1 } },
     inner: { steps: { b: { task: "fetch", payload: { from: "x" } } } },

@@ -424,7 +424,7 @@ it.each([
     "LW400",
     "Step 'a': priority is high; it must be a whole number between -32768 and 32767.",
   ],
-])("%s is refused, and nothing is started", async (_, steps, code, message) => {
+])("%s is rejected, and nothing is started", async (_, steps, code, message) => {
   await expect(start(steps)).rejects.toMatchObject({ code, message });
   expect(await one("select count(*)::int from graphile_worker._private_jobs")).toBe(0);
   expect(await one("select count(*)::int from legwork.workflows")).toBe(0);

@@ -16,7 +16,7 @@ comment on column legwork_private.bulk_actions.login is 'The login that started 
 comment on column legwork_private.bulk_actions.role is 'The role of the client on whose behalf the login started it. Null if the login acted for itself.';
 comment on column legwork_private.bulk_actions.named_actor is 'The actor that the login named, for the audit log.';
 comment on column legwork_private.bulk_actions.surface is 'The surface on which it was started.';
-comment on column legwork_private.bulk_actions.tenant is 'The tenant whose jobs it is confined to; null for all tenants.';
+comment on column legwork_private.bulk_actions.tenant is 'The tenant whose jobs it changes; null for all tenants.';
 comment on column legwork_private.bulk_actions.state is 'running, completed, stopped by a person, or failed.';
 comment on column legwork_private.bulk_actions.total is 'How many jobs matched, counted up to a million; null until they are counted.';
 comment on column legwork_private.bulk_actions.changed is 'How many jobs it has changed.';

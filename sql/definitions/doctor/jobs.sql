@@ -54,7 +54,7 @@ set enable_seqscan = off set jit = off set enable_bitmapscan = off set enable_so
       else format('No Legwork worker is running, and %s %s %s.', legwork_private.counted(t.jobs, t.noun), case t.jobs when 1 then 'has been waiting for' else 'are waiting, the oldest for' end,
         legwork_private.in_words(date_trunc('second', legwork_private.elapsed(t.oldest, now()))))
     end,
-    'Start one: legwork worker. If plain graphile-worker processes run your jobs, check those: they do not report here.',
+    'Start a worker: legwork worker. If plain graphile-worker processes run your jobs, check those processes, because Legwork does not monitor them.',
     jsonb_build_object('workers', c.workers, 'running', c.running, 'due', t.jobs, 'oldest', t.oldest)
   from counts c, totals t
   union all

@@ -225,7 +225,7 @@ begin
     or element ?| array['expires_at', 'unique_for', 'debounce', 'debounce_max', 'throttle', 'rate_limit', 'rate_per'];
   perform legwork_private.assert_task(t.task) from unnest(v_tasks) as t (task);
 
-  -- A job that would expire before it can start is refused below.
+  -- A job that would expire before it can start is rejected below.
   v_are_plain := v_are_plain and not (v_have_expiries and exists (
     select from jsonb_array_elements(jobs) as element
     where (element ->> 'expires_at')::timestamptz <= greatest((element ->> 'run_at')::timestamptz, clock_timestamp())));

@@ -6,7 +6,7 @@ return (
   from (select * from jsonb_object_keys(case jsonb_typeof(flags) when 'object' then flags end) f
     where f !~ '^(tenant|correlation|parent|trace|expires|lost|schedule|workflow|step|compensates|batch):' order by f limit 10) x (f)
   having count(*) > 0);
-comment on function legwork_private.flags_in_words(jsonb) is 'A sentence about the flags of a job that are not Legwork''s own, for which a worker may refuse it; null if it has none.';
+comment on function legwork_private.flags_in_words(jsonb) is 'A sentence about the flags of a job that are not Legwork''s own, for which a worker may reject it; null if it has none.';
 
 create or replace function legwork_private.intended_task(task text) returns text
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$

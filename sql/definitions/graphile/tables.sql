@@ -22,7 +22,7 @@ comment on column legwork_private.graphile_jobs.key is 'Its job key, prefixed wi
 comment on column legwork_private.graphile_jobs.locked_at is 'When its worker fetched it; null while no worker has it.';
 comment on column legwork_private.graphile_jobs.locked_by is 'The worker that has fetched it.';
 comment on column legwork_private.graphile_jobs.revision is 'How often it was replaced or rescheduled.';
-comment on column legwork_private.graphile_jobs.flags is 'The job''s flags: those with which graphile-worker''s workers can refuse jobs, and those that store Legwork''s context. Null if it has none.';
+comment on column legwork_private.graphile_jobs.flags is 'The job''s flags: those with which graphile-worker''s workers can reject jobs, and those that store Legwork''s context. Null if it has none.';
 comment on column legwork_private.graphile_jobs.is_available is 'Whether it is unlocked and has attempts left.';
 comment on column legwork_private.graphile_jobs.xid is 'The transaction that wrote the row.';
 

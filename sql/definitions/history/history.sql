@@ -9,7 +9,7 @@ comment on column legwork_private.finished_jobs.id is 'The job''s id, as returne
 comment on column legwork_private.finished_jobs.task is 'The job''s task.';
 comment on column legwork_private.finished_jobs.queue is 'The queue that the task belonged to when the job ended.';
 comment on column legwork_private.finished_jobs.state is 'The state in which it ended: completed, failed, cancelled or expired.';
-comment on column legwork_private.finished_jobs.priority is 'Smaller runs first.';
+comment on column legwork_private.finished_jobs.priority is 'The job''s priority: the smallest number runs first.';
 comment on column legwork_private.finished_jobs.attempts is 'Attempts used. Equal to max_attempts if graphile-worker''s permanently_fail_jobs failed the job.';
 comment on column legwork_private.finished_jobs.max_attempts is 'Attempts allowed.';
 comment on column legwork_private.finished_jobs.payload is 'The job''s payload.';

@@ -1,17 +1,17 @@
--- Jobs taken over from another job system (`legwork import`).
+-- Jobs that are imported from another job system (`legwork import`).
 --
--- A job is staged here, then taken out of the other system, then enqueued: three transactions, or one if the other system is in this database. Until
--- it is taken, the other system may run it and Legwork does not; afterwards only Legwork does. A process that is killed in between leaves a staged
--- job, which the next import resumes: the other system shows whether it was taken. Rows are kept, so that a job is never imported twice, even after
+-- A job is staged in Legwork, then taken out of the source system, then enqueued: three transactions, or one if the source system is in the same
+-- database. Until the job is taken, only the source system may run it; afterwards, only Legwork. A process that is killed in between leaves a staged
+-- job, which the next import resumes: the source system shows whether it was taken. Rows are kept, so that a job is never imported twice, even after
 -- it has ended and left the history.
 
-comment on table legwork_private.imported_jobs is 'Jobs and schedules that were taken over from another job system, and those that are being taken over.';
-comment on column legwork_private.imported_jobs.source is 'The other system and its namespace, such as pg-boss:pgboss.';
-comment on column legwork_private.imported_jobs.source_id is 'The job in that system: its queue and id.';
-comment on column legwork_private.imported_jobs.server is 'The database or Redis that it comes from, which alone knows whether a staged job was taken.';
+comment on table legwork_private.imported_jobs is 'Jobs and schedules that have been imported from another job system, and those whose import is in progress.';
+comment on column legwork_private.imported_jobs.source is 'The source system and its namespace, such as pg-boss:pgboss.';
+comment on column legwork_private.imported_jobs.source_id is 'The job''s queue and id in the source system.';
+comment on column legwork_private.imported_jobs.server is 'The database or Redis that the job comes from, the only place that records whether a staged job was taken.';
 comment on column legwork_private.imported_jobs.spec is 'The job to enqueue; null once it has been enqueued.';
-comment on column legwork_private.imported_jobs.job_id is 'Its job; null while it is staged, and for a schedule.';
-comment on column legwork_private.imported_jobs.staged_at is 'When the import first saw it.';
+comment on column legwork_private.imported_jobs.job_id is 'The id of the enqueued job; null while it is staged, and for a schedule.';
+comment on column legwork_private.imported_jobs.staged_at is 'When it was staged.';
 comment on column legwork_private.imported_jobs.imported_at is 'When it was enqueued; null while it is staged.';
 
 create or replace function legwork_private.read_import_spec(spec jsonb) returns jsonb
@@ -32,7 +32,7 @@ begin
   return spec;
 end $$;
 comment on function legwork_private.read_import_spec(jsonb) is
-  'The job to enqueue, with its payload converted from text to JSON. Raises an error for a job that cannot be enqueued, because that must be known before the job is taken out of the other system.';
+  'The job to enqueue, with its payload converted from text to JSON. Raises an error for a job that cannot be enqueued, because this must be known before the job is taken out of the source system.';
 
 create or replace function legwork_private.stage_imports(source text, server text, jobs jsonb) returns table (source_id text, outcome text)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -66,7 +66,7 @@ begin
     left join legwork_private.imported_jobs i on i.source = stage_imports.source and i.source_id = j ->> 'id';
 end $$;
 comment on function legwork_private.stage_imports(text, text, jsonb) is
-  'Stages jobs of another system, each {id, spec}, where spec has the fields of a job of legwork.enqueue_many, its payload as payload_text and its dependencies as depends_on_imports. '
+  'Stages jobs of a source system, each {id, spec}, where spec has the fields of a job of legwork.enqueue_many, its payload as payload_text and its dependencies as depends_on_imports. '
   'Returns for each id: staged, imported (earlier, so it must not run again), or why it cannot be enqueued. Raises LW404 for an unknown task.';
 revoke execute on function legwork_private.stage_imports(text, text, jsonb) from public;
 
@@ -113,7 +113,7 @@ begin
     for update of i
   loop
     v_spec := jsonb_populate_record(null::legwork_private.job_spec, v_row.spec);
-    -- A key must not replace another job, because they were separate jobs in the other system.
+    -- A key must not replace another job, because they were separate jobs in the source system.
     if v_spec.job_key is not null and exists (
       select from legwork_private.graphile_jobs j where j.key = legwork_private.kept_key(v_spec.job_key, coalesce(v_spec.tenant, nullif(current_setting('legwork.tenant', true), ''))))
     then
@@ -138,8 +138,8 @@ begin
   end loop;
 end $$;
 comment on function legwork_private.enqueue_imports(text, text[]) is
-  'Enqueues staged jobs that have been taken out of the other system, in this order, and returns their ids. Jobs that are not staged are left out: the lock on a row lets each be '
-  'enqueued once.';
+  'Enqueues staged jobs that have been taken out of the source system, in the given order, and returns their ids. Jobs that are not staged are left out. The lock on its row '
+  'ensures that each job is enqueued only once.';
 revoke execute on function legwork_private.enqueue_imports(text, text[]) from public;
 
 create or replace function legwork_private.settle_imports(source text, ids text[], imported boolean) returns void
@@ -155,7 +155,7 @@ begin
   end if;
 end $$;
 comment on function legwork_private.settle_imports(text, text[], boolean) is
-  'Ends the staging of schedules that have been created (imported), or of jobs that the other system keeps: they can be staged again.';
+  'Ends the staging of schedules that have been created (imported), or of jobs that stay in the source system, which can then be staged again.';
 revoke execute on function legwork_private.settle_imports(text, text[], boolean) from public;
 
 create or replace function legwork_private.known_imports(source text, server text, ids text[] default null)
@@ -175,5 +175,5 @@ begin
   end if;
 end $$;
 comment on function legwork_private.known_imports(text, text, text[]) is
-  'Which of these jobs of another system have been staged or imported; without ids, all that are staged and come from this server. schedule: the options of a staged schedule.';
+  'Which of these jobs of a source system have been staged or imported; without ids, all staged jobs that come from this server. schedule: the options of a staged schedule.';
 revoke execute on function legwork_private.known_imports(text, text, text[]) from public;

@@ -140,7 +140,7 @@ begin
   if v_fields[v_given] ~ '^[*?](/0*1)?$' and not exists (
     select from unnest(v_days) d, unnest(v_months) m where d <= case m when 2 then 29 when 4 then 30 when 6 then 30 when 9 then 30 when 11 then 30 else 31 end)
   then
-    raise exception 'The cron expression never fires, because none of its months has that day: %',
+    raise exception 'The cron expression never fires, because its months do not have that day: %',
       array_to_string(v_fields[:v_given - 3] || ('>' || v_fields[v_given - 2]) || (v_fields[v_given - 1] || '<') || v_fields[v_given], ' ')
       using errcode = 'LW400', hint = 'Use L for the last day of a month.';
   end if;

@@ -12,7 +12,7 @@ comment on column legwork.bulk_actions.filter is E'@notNull\nThe filter for its 
 comment on column legwork.bulk_actions.priority is 'The new priority, for the action priority.';
 comment on column legwork.bulk_actions.reason is 'The reason that was given.';
 comment on column legwork.bulk_actions.actor is E'@notNull\nWho started it.';
-comment on column legwork.bulk_actions.tenant is 'The tenant whose jobs it is confined to; null for all tenants.';
+comment on column legwork.bulk_actions.tenant is 'The tenant whose jobs it changes; null for all tenants.';
 comment on column legwork.bulk_actions.state is E'@notNull\nrunning, completed, stopped by a person, or failed.';
 comment on column legwork.bulk_actions.total is 'How many jobs matched when it began, counted up to a million; null until they are counted.';
 comment on column legwork.bulk_actions.changed is E'@notNull\nHow many jobs it has changed.';

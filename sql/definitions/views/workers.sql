@@ -35,7 +35,7 @@ comment on column legwork.workers.blocked_jobs is
 comment on column legwork.workers.name is E'@notNull\nIts readable name: the host and the process id, as in mail-1:4211.';
 comment on column legwork.workers.state is E'@notNull\nactive; quiet: it takes no new jobs (legwork.quiet_worker); or draining: quiet, and it stops when the last of its jobs has ended.';
 comment on column legwork.workers.quiet_since is 'When it became quiet or began to drain; null while it is active.';
-comment on column legwork.workers.quiet_by is 'Who made it quiet or draining.';
-comment on column legwork.workers.lacks is E'@notNull\nThe tasks that waiting jobs need and that it does not have.';
-comment on column legwork.workers.excluded is E'@notNull\nThe tasks that it has but was configured not to run (--only, --except).';
+comment on column legwork.workers.quiet_by is 'The actor who made it quiet or began to drain it.';
+comment on column legwork.workers.lacks is E'@notNull\nTasks that it does not have and for which jobs are waiting.';
+comment on column legwork.workers.excluded is E'@notNull\nThe tasks that it has but was started without (--only, --except).';
 comment on column legwork.workers.queue_slots is 'How many jobs of a queue it runs at a time (--slots), by queue, as in {"mail": 5}; null if only its concurrency limits them.';

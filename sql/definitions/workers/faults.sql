@@ -7,7 +7,7 @@ comment on column legwork_private.worker_faults.id is 'Ascending in the order in
 comment on column legwork_private.worker_faults.host is 'The worker''s machine.';
 comment on column legwork_private.worker_faults.pid is 'The worker''s process id.';
 comment on column legwork_private.worker_faults.kind is
-  'restart: its runner ended and was started again. recording: the database refuses to record how jobs end; recorded once a minute while that lasts. '
+  'restart: its runner ended and was started again. recording: the database rejects the outcomes of jobs; recorded once a minute while that lasts. '
   'pooler: it failed to start because it reaches Postgres through a connection pooler that shares connections between clients.';
 comment on column legwork_private.worker_faults.reason is 'The error message.';
 comment on column legwork_private.worker_faults.job_id is 'The job that seems to cause it; null if no job does.';

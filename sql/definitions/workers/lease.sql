@@ -13,7 +13,7 @@ comment on column legwork_private.worker_processes.host is 'The host name of the
 comment on column legwork_private.worker_processes.pid is 'Its process id.';
 comment on column legwork_private.worker_processes.concurrency is 'How many jobs it runs at a time.';
 comment on column legwork_private.worker_processes.tasks is 'The tasks it runs.';
-comment on column legwork_private.worker_processes.excluded is 'The tasks that it has but was configured not to run.';
+comment on column legwork_private.worker_processes.excluded is 'The tasks that it has but was started without (--only, --except).';
 comment on column legwork_private.worker_processes.queue_slots is 'How many jobs of a queue it runs at a time, by queue, as in {"mail": 5}; null if only its concurrency limits them.';
 comment on column legwork_private.worker_processes.running is 'The jobs it was running when it was last seen.';
 comment on column legwork_private.worker_processes.started_at is 'When it started.';
@@ -26,7 +26,7 @@ comment on column legwork_private.worker_processes.blocked_jobs is
 
 comment on column legwork_private.worker_processes.state is 'active; quiet: it takes no new jobs; or draining: quiet, and it stops when the last of its jobs has ended.';
 comment on column legwork_private.worker_processes.quiet_since is 'When it became quiet or began to drain; null while it is active.';
-comment on column legwork_private.worker_processes.quiet_by is 'The actor who made it quiet or draining.';
+comment on column legwork_private.worker_processes.quiet_by is 'The actor who made it quiet or began to drain it.';
 
 create or replace function legwork_private.worker_grace() returns interval
 language sql immutable parallel safe
@@ -76,7 +76,7 @@ begin
 end $$;
 comment on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[], text, text[], jsonb) is
   'Records a worker''s heartbeat, its properties and the jobs it runs, and, while synchronous code blocks its event loop, for how many seconds and '
-  'for which job. version: its version of Legwork. excluded: the tasks that it has but does not run. queue_slots: how many jobs of a queue it runs at a time. Returns the database''s clock, which of the jobs were cancelled, which the worker no longer holds, and whether it is active, quiet or draining.';
+  'for which job. version: its version of Legwork. excluded: the tasks that it was started without (--only, --except). queue_slots: how many jobs of a queue it runs at a time. Returns the database''s clock, which of the jobs were cancelled, which the worker no longer holds, and whether it is active, quiet or draining.';
 revoke execute on function legwork_private.worker_beat(text, text, integer, integer, text[], bigint[], double precision, bigint[], text, text[], jsonb) from public;
 
 create or replace function legwork_private.give_back_times(worker text, started bigint[]) returns table (id bigint, run_at timestamptz)

@@ -8,7 +8,7 @@ import { printDone } from "../output.ts";
 
 export function dashboardCommand(): Command {
   return withDataDir(new Command("dashboard"))
-    .description("Print an address that opens the dashboard of a running `legwork up` or `legwork dev` and signs you in")
+    .description("Print a URL that opens the dashboard of a running `legwork up` or `legwork dev` and signs you in")
     .option("--json", 'Print {"url": …}')
     .addHelpText(
       "after",
@@ -17,7 +17,7 @@ Examples:
   $ legwork dashboard
   $ xdg-open "$(legwork dashboard)"
 
-Do not share the address: it contains an admin token, in the part after #, which browsers do not send to the server. For other
+Do not share the URL: it contains an admin token, in the part after #, which browsers do not send to the server. For other
 users and other servers, create tokens with \`legwork token create --role viewer\` and enter them in the dashboard.`,
     )
     .action(async ({ json, ...flags }: Pick<CommonFlags, "dataDir"> & { json?: boolean }) => {
@@ -39,7 +39,7 @@ users and other servers, create tokens with \`legwork token create --role viewer
     });
 }
 
-/** The dashboard's address, with the token that signs the user in. The part after # never leaves the browser. */
+/** The dashboard's URL, with the token that signs the user in. The part after # never leaves the browser. */
 export function dashboardUrl({ httpUrl, token }: { httpUrl: string; token: string }): string {
   return `${httpUrl}/#token=${encodeURIComponent(token)}`;
 }

@@ -141,11 +141,11 @@ function addressOf(databaseUrl: string): string {
   return `${host}${pathname}`;
 }
 
-/** The sign-in address contains a token, so it is shown only on a terminal and never ends up in a log. */
+/** The sign-in URL contains a token, so it is shown only on a terminal and never ends up in a log. */
 function signInUrl(httpUrl: string, token: string): string {
   return process.stdout.isTTY
     ? dashboardUrl({ httpUrl, token })
-    : `${httpUrl}  (to get an address that signs you in: \`npx legwork dashboard\`)`;
+    : `${httpUrl}  (to get a URL that signs you in: \`npx legwork dashboard\`)`;
 }
 
 function announce({ where, origin, dashboard }: { where: string; origin: string; dashboard: string }): void {

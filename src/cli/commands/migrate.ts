@@ -124,7 +124,7 @@ function describeUpgrade({ migration, versions, isRefused, workers, jobs }: Upgr
     ...listening,
     "",
     ...CONSEQUENCES[versions === "0.16" || versions === "0.17" ? versions : "older"],
-    ...(isRefused ? ["", "The upgrade would be refused now, because jobs are running. Stop the workers first."] : []),
+    ...(isRefused ? ["", "The upgrade would fail now, because jobs are running. Stop the workers first."] : []),
   ].join("\n");
 }
 
@@ -132,7 +132,7 @@ function describeUpgrade({ migration, versions, isRefused, workers, jobs }: Upgr
 const CONSEQUENCES = {
   older: [
     "Running workers do not notice the upgrade, but can neither fetch jobs nor record how they end:",
-    "  1. Stop these workers and wait for their jobs. While jobs are running, the upgrade is refused.",
+    "  1. Stop these workers and wait for their jobs. While jobs are running, the upgrade fails.",
     "  2. Run this command without --preview.",
     "  3. Start graphile-worker 0.18.0 or `legwork worker`. Jobs wait until then.",
   ],

@@ -57,11 +57,15 @@ function add(): Command {
       wholeNumber(),
     )
     .addOption(
-      new Option("--missed <policy>", "Missed occurrences to make up for (default: one)").choices(["none", "one", "all"]),
+      new Option("--missed <policy>", "Which missed occurrences are enqueued late (default: one)").choices([
+        "none",
+        "one",
+        "all",
+      ]),
     )
     .option(
       "--missed-window <duration>",
-      "Maximum age of occurrences to make up for, with --missed all (default: 1d)",
+      "Maximum age of occurrences that are enqueued late, with --missed all (default: 1d)",
       calendarDuration,
     )
     .option(

@@ -37,7 +37,7 @@ Examples:
   $ legwork up                                        Use an embedded Postgres in .legwork
   $ DATABASE_URL=postgres://… legwork up --port 0     Use your own database
 
-When everything is ready, <data dir>/ready.json has the addresses: {"databaseUrl", "httpUrl", "graphqlUrl", "token", "pid"}.`,
+When everything is ready, <data dir>/ready.json has the URLs: {"databaseUrl", "httpUrl", "graphqlUrl", "token", "pid"}.`,
     )
     .action(async ({ json, ...flags }: WorkerFlags & { port?: number; host?: string; publicPath?: string; json?: boolean }) => {
       const loaded = await loadWorkerSettings(flags);
@@ -118,7 +118,7 @@ function withoutSecrets({ httpUrl, graphqlUrl, pid }: Ready, { dataDir }: Config
   return { httpUrl, graphqlUrl, readyFile: resolve(dataDir, "ready.json"), pid };
 }
 
-/** Prints the addresses. The sign-in address contains a token, so it is shown only on a terminal and never ends up in a log. */
+/** Prints the URLs. The sign-in URL contains a token, so it is shown only on a terminal and never ends up in a log. */
 function announce(ready: Ready, config: Config, tasks: readonly string[]): void {
   const database = new URL(ready.databaseUrl);
   const where = config.databaseUrl === undefined ? `Postgres 18 in ${config.dataDir}` : `${database.host}${database.pathname}`;
@@ -126,9 +126,9 @@ function announce(ready: Ready, config: Config, tasks: readonly string[]): void 
   const request = tasks.includes("health/probe") ? "health/probe" : `${tasks[0] ?? "<task>"} '{…}'`;
   console.log(`${color("bold", "Legwork is running.")}
   database   ${where}
-  dashboard  ${process.stdout.isTTY ? dashboardUrl(ready) : `${ready.httpUrl}  (to get an address that signs you in: \`npx legwork dashboard\`)`}
+  dashboard  ${process.stdout.isTTY ? dashboardUrl(ready) : `${ready.httpUrl}  (to get a URL that signs you in: \`npx legwork dashboard\`)`}
   GraphQL    ${ready.graphqlUrl}
-  token      in ${join(config.dataDir, "ready.json")}, with the database's address
+  token      in ${join(config.dataDir, "ready.json")}, with the database's URL
 
 In another terminal:
   npx legwork add ${request}

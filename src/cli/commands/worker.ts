@@ -32,7 +32,7 @@ Examples:
   $ legwork worker --only 'notify/*' --only queue:mail --except notify/digest
   $ legwork worker --slots mail=5           Run at most 5 jobs of the queue mail at a time
   $ legwork worker --once                   In a test, or from the system's cron
-  $ legwork worker --health-port 9090       Answer /health, /ready and /metrics for probes
+  $ legwork worker --health-port 9090       Serve /health, /ready and /metrics for probes
 
 On SIGTERM and SIGINT, running jobs are allowed to finish within the shutdown timeout. A second signal stops the worker immediately.
 Unfinished jobs return to the queue.`,
@@ -80,7 +80,7 @@ Unfinished jobs return to the queue.`,
       }
       await untilStopped(log, {
         start: async (signal) => {
-          // Opened first, so that probes are answered while the database cannot be reached or is being migrated.
+          // Opened first, so that probes get a response while the database cannot be reached or is being migrated.
           const health = await openHealthPort(log, settings, signal);
           await migrateFirst();
           const worker = await startWorker({ ...settings, health, signal });

@@ -14,7 +14,7 @@ export function useMe(): Me | undefined {
 
 /**
  * Whether the token has the rights of a role and, with the option, is not limited to one tenant. The server enforces this; the page checks it only to
- * avoid offering actions that the server would refuse.
+ * avoid offering actions that the server would reject.
  */
 export function useMay(role: Role, options: { everybody?: boolean } = {}): boolean {
   const me = useMe();

@@ -21,7 +21,7 @@ export function setProbe(request: () => Promise<unknown>): void {
   probe = request;
 }
 
-/** Records that the server has responded, even if it refused the request. Everything that waits for the server continues. */
+/** Records that the server has responded, even if it rejected the request. Everything that waits for the server continues. */
 export function reportResponse(): void {
   if (!reach.isAway) {
     // The time is shown only while the server is unreachable, so changing it does not need a render.

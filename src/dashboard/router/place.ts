@@ -13,7 +13,7 @@ function currentEntry(): string | undefined {
   return typeof id === "string" ? id : undefined;
 }
 
-/** Assigns an id to the current entry. The router's own listeners are not notified, because the address stays the same. */
+/** Assigns an id to the current entry. The router's own listeners are not notified, because the URL stays the same. */
 function nameEntry(id: string): void {
   History.prototype.replaceState.call(history, { ...(history.state as object | null), place: id }, "");
 }
@@ -45,7 +45,7 @@ export function usePlace<T>(name: string): { restored: T | undefined; keep: (val
     return { id, restored: places.get(key) as T | undefined, keep: (value: T) => keep(key, value) };
   });
   useEffect(() => {
-    // Replacing the address removes the id, so it has to be assigned again.
+    // Replacing the URL removes the id, so it has to be assigned again.
     if (currentEntry() === undefined) nameEntry(place.id);
   });
   return place;

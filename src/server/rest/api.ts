@@ -95,7 +95,7 @@ const THIS_SERVER = { url: "/", description: "This server." };
 
 export interface RestOptions extends RestContext {
   log: Logger;
-  /** The path that precedes every path in a client's address. */
+  /** The path that precedes every path in a client's URL. */
   publicPath: PublicPath;
   /** Makes a scope require a valid token and sets the client as `request.principal`. */
   protect: (app: FastifyInstance) => void;
@@ -136,7 +136,7 @@ export async function addRest(app: FastifyInstance, context: RestOptions): Promi
     });
     await scope.register(fastifySwaggerUi, {
       routePrefix: "/docs",
-      // The document is shared by all requests; only its addresses depend on the request.
+      // The document is shared by all requests; only its URLs depend on the request.
       transformSpecificationClone: false,
       transformSpecification: (document, request) => ({
         ...document,

@@ -172,7 +172,7 @@ function operationId(method: string, url: string): string {
     .join("_");
 }
 
-/** The responses by status: the answer, and the problems that may be returned instead. */
+/** The responses by status: the successful one, and the problems that may be returned instead. */
 function responses(route: Pick<Route<unknown, unknown, unknown>, "answer" | "status" | "problems" | "etag">): object {
   const codes = [...COMMON_PROBLEMS, ...(route.problems ?? [])];
   const byStatus = new Map<number, ErrorCode[]>();

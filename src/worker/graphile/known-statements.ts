@@ -88,7 +88,7 @@ export function assertStatements(seen: ReadonlyMap<string, string>): void {
       "LW510",
       `graphile-worker ${installedGraphileWorker()} is installed, and its statement '${name}', which Legwork's worker rewrites, is ${text === undefined ? "missing" : "different"}.`,
       {
-        hint: `npm install graphile-worker@${GRAPHILE_WORKER_VERSION} --save-exact, or remove what overrides or patches it.`,
+        hint: `npm install graphile-worker@${GRAPHILE_WORKER_VERSION} --save-exact, or remove the override or patch.`,
       },
     );
   }

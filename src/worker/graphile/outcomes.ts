@@ -145,7 +145,7 @@ export class Outcomes {
         onPool({ name: "legwork_refused", text: REFUSED_STATEMENT, values: [ids, workerId] }).then(
           (found) => this.#recorded(ids, lines, log, new Set((found as Fetched).rows.map(({ id }) => String(id)))),
           (failure: unknown) => {
-            log.debug({ err: toError(failure) }, "Cannot find out which completions were rejected.");
+            log.debug({ err: toError(failure) }, "Could not determine which completions were rejected.");
             this.#recorded(ids, lines, log);
           },
         );

@@ -13,7 +13,7 @@ const TELL_INTERVAL_MS = 500;
 /** How long to wait before the thread is restarted when it has ended unexpectedly (ms). */
 const RESTART_AFTER_MS = 500;
 
-/** The memory limits of the thread (MB): it answers a few requests per second. */
+/** The memory limits of the thread (MB): it serves a few requests per second. */
 const LIMITS = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 1 };
 
 export interface HealthPortOptions {
@@ -32,7 +32,7 @@ export interface WatchedWorker {
 }
 
 /**
- * The HTTP port on which a worker's process answers `/health`, `/ready` and `/metrics`, without authentication. It runs in its own thread and
+ * The HTTP port on which a worker's process serves `/health`, `/ready` and `/metrics`, without authentication. It runs in its own thread and
  * responds as long as the process exists: before the database can be reached, while a task blocks the event loop, and while the worker is stopping.
  */
 export class HealthPort {

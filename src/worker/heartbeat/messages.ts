@@ -6,7 +6,7 @@ export interface Identity {
   readonly id: string;
   readonly concurrency: number;
   readonly tasks: readonly string[];
-  /** The tasks that the worker has loaded but is configured not to run. */
+  /** The tasks that the worker has loaded but was started without (`--only`, `--except`). */
   readonly excluded: readonly string[];
   /** How many jobs of each queue the worker runs at a time. */
   readonly slots: Readonly<Record<string, number>> | undefined;
@@ -22,7 +22,7 @@ export interface ThreadOptions {
   readonly maxBlocked: number | undefined;
 }
 
-/** The requests of the main thread to the heartbeat thread. Requests with `call` get an answer. */
+/** The requests of the main thread to the heartbeat thread. Requests with `call` get a response. */
 export type Request =
   | { readonly kind: "start"; readonly identity: Identity }
   | { readonly kind: "beat"; readonly call: number }

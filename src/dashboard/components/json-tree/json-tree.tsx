@@ -16,7 +16,7 @@ export interface JsonTreeProps {
   label: string;
   /** The name of the downloaded file, without its extension. */
   fileName: string;
-  /** Returns the address of the jobs that match a filter of `filterOf`. Without this function, the tree offers no filters. */
+  /** Returns the URL of the jobs that match a filter of `filterOf`. Without this function, the tree offers no filters. */
   filterPage?: (filter: string) => string;
 }
 

@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 
 export interface Column<Row> {
-  /** Names the column in the address when the table is sorted by it. */
+  /** Names the column in the URL when the table is sorted by it. */
   id: string;
   head: string;
   /** The meaning of the column, as a tooltip and for screen readers. */

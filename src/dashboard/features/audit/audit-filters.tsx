@@ -7,7 +7,7 @@ import { common } from "../../components/words.ts";
 import { AUDIT_TARGETS } from "../../../contract/states.ts";
 import { words } from "./words.ts";
 
-/** The filters, as named in the address and the REST route. */
+/** The filters, as named in the URL and the REST route. */
 export const FILTERS = ["targetType", "target", "operation", "actor", "tenant"] as const;
 
 /** The lengths of the periods (ms). */
@@ -18,7 +18,7 @@ export const PERIODS: Readonly<Record<string, number>> = {
   "30d": 2_592_000_000,
 };
 
-/** The filters of the audit log. Typed text takes effect on Enter, a choice immediately. All filters are in the address. */
+/** The filters of the audit log. Typed text takes effect on Enter, a choice immediately. All filters are in the URL. */
 export function AuditFilters() {
   const [search, setSearch] = useSearchParams();
   const everybody = useMay("admin", { everybody: true });

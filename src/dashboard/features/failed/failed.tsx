@@ -26,11 +26,11 @@ import "./failed.css";
 const RETRY = BULK_ACTIONS.find(({ name }) => name === "retry") as BulkAction;
 const DISCARD = BULK_ACTIONS.find(({ name }) => name === "discard") as BulkAction;
 
-/** The period that is shown unless the address specifies another one. */
+/** The period that is shown unless the URL specifies another one. */
 const DEFAULT_SINCE = "24h";
 const ALL = "all";
 
-/** The period in the address: a span such as 10m, or undefined for all time. */
+/** The period in the URL: a span such as 10m, or undefined for all time. */
 function sinceOf(search: URLSearchParams): string | undefined {
   const since = search.get("since") ?? DEFAULT_SINCE;
   return /^\d{1,4}[smhd]$/.test(since) ? since : since === ALL ? undefined : DEFAULT_SINCE;

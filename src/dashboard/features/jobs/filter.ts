@@ -2,7 +2,7 @@ import { JOB_STATES, type JobState } from "../../../contract/states.ts";
 
 import { words } from "./words.ts";
 
-/** A filter's name, as in the address of the page. */
+/** A filter's name, as in the URL of the page. */
 export type FilterName = keyof typeof words.list.filters;
 export type JobFilter = Readonly<Partial<Record<FilterName, string>>>;
 
@@ -29,7 +29,7 @@ export function withStates(filter: JobFilter, states: readonly JobState[]): JobF
   return states.length === 0 ? rest : { ...rest, state: JOB_STATES.filter((each) => states.includes(each)).join(",") };
 }
 
-/** Which jobs come first. The order is not a filter, but is in the address too. */
+/** Which jobs come first. The order is not a filter, but is in the URL too. */
 export const ORDERS = ["newest", "oldest", "longest"] as const;
 export type JobOrder = (typeof ORDERS)[number];
 

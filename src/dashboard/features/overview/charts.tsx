@@ -24,7 +24,7 @@ const SHORTEST_MS = 180_000;
 /** The shortest time axis if the data covers only part of the period (ms). */
 const FITTED_MS = 600_000;
 
-/** The range in the address: a period up to now, or a selected range. */
+/** The range in the URL: a period up to now, or a selected range. */
 function useRange(): {
   period: Period;
   zoom: TimeRange | undefined;

@@ -31,7 +31,7 @@ function mondayOf(wall: number): number {
 }
 
 /**
- * The runs of a schedule within two weeks, starting with this week, in the schedule's time zone and with clock changes marked. The address contains
+ * The runs of a schedule within two weeks, starting with this week, in the schedule's time zone and with clock changes marked. The URL contains
  * the selected weeks.
  */
 export function Calendar({ timing }: { timing: Timing }) {

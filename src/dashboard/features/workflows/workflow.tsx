@@ -158,7 +158,7 @@ function RetryDialog({ id, step, onClose }: { id: string; step?: string; onClose
 /** How many steps are listed at first. */
 const LISTED = 100;
 
-/** The steps as a graph or as a list. The address contains which of them is shown, and whether only failed steps are listed. */
+/** The steps as a graph or as a list. The URL contains which of them is shown, and whether only failed steps are listed. */
 function Steps({ workflow }: { workflow: WorkflowWithSteps }) {
   const may = useMay("operator") && workflow.endedAt !== null;
   const [search, setSearch] = useSearchParams();

@@ -13,7 +13,7 @@ const MOST_WAITS = 20_000;
 /** Adds the route that waits for a job's result. */
 export function addResultRoute(app: FastifyInstance, context: RestContext): void {
   const { waits } = context;
-  // When the server stops, open requests are answered with the current state of their jobs.
+  // When the server stops, open requests get a response with the current state of their jobs.
   app.addHook("preClose", () => waits.stop());
   addRoute(
     app,
