@@ -25,7 +25,7 @@ for (;;) {
   );
   const job = jobs[0];
   if (job !== undefined) {
-    if (job.state !== "completed") throw new Error(`The job ended as ${job.state}: ${job.error}`);
+    if (job.state !== "completed") throw new Error(`The job ended in the state ${job.state}: ${job.error}`);
     console.log(
       JSON.stringify({ seconds: job.seconds, result: job.result, before, memory: process.resourceUsage().maxRSS / 1_024 }),
     );

@@ -132,7 +132,7 @@ describe("a first start", () => {
     expect(readFileSync(`/proc/${server}/environ`, "utf8")).not.toContain(password);
   });
 
-  it("that was killed with -9 halfway is repeated by the next start", async () => {
+  it("that was killed halfway with SIGKILL is repeated by the next start", async () => {
     const dataDir = temporaryDirectory();
     const child = startChild(dataDir);
     await until("initdb is writing", () => filesBelow(dataDir).some((path) => path.includes("/cluster/base")));
@@ -190,7 +190,7 @@ describe("a later start", () => {
 });
 
 describe("after a crash", () => {
-  it("of a process that was killed with -9, the cluster keeps its rows, and its server is replaced", async () => {
+  it("of a process that was killed with SIGKILL, the cluster keeps its rows, and its server is replaced", async () => {
     const dataDir = dataDirectory();
     const child = startChild(dataDir);
     const { databaseUrl } = await child.ready;
@@ -205,7 +205,7 @@ describe("after a crash", () => {
     expect(readFileSync(join(dataDir, "postgres.log"), "utf8")).not.toContain("automatic recovery");
   });
 
-  it("of a server that was killed with -9, the crash is noticed and committed rows are kept", async () => {
+  it("of a server that was killed with SIGKILL, the crash is noticed and committed rows are kept", async () => {
     const dataDir = dataDirectory();
     const first = await start(dataDir);
     await query(first.databaseUrl, "create table kept as select 7 as n");

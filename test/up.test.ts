@@ -163,7 +163,7 @@ describe("legwork up with the embedded Postgres", () => {
     expect(existsSync(join(dataDir, "ready.json"))).toBe(true);
   });
 
-  it("loses no rows when it is killed with -9 and started again", async () => {
+  it("loses no rows when it is killed with SIGKILL and started again", async () => {
     const [waiting] = await sql(ready, "select legwork.enqueue('health/probe', run_at => now() + interval '1 hour') as id");
     const before = await sql(ready, "select id, state, result from legwork_private.finished_jobs order by id");
     const exit = exitOf(child);

@@ -94,7 +94,7 @@ export function jobsOf({ health, rateLimits, backups, keepBackups }: AssistantCo
       when: { cron: "0 0 * * SUN" },
       requires: { "memory-cleanup": "24h" },
     },
-    // These run one after the other: each waits for the previous one.
+    // These run one after another: each waits for the previous one.
     {
       name: "maintenance",
       task: "maintenance/vacuum",

@@ -22,7 +22,7 @@ const BRANCHES: readonly (readonly [branch: string, path: string, name: string])
 /** Members that are separate branches. */
 const NESTED = new Set(BRANCHES.map(([branch]) => `legwork.${branch}`));
 
-/** Interfaces in the same file that branches extend. */
+/** Interfaces that the interfaces of branches extend, and that are in the same file. */
 const INHERITED = new Set(["Pausable"]);
 
 /** Describes the functions and classes of the entry points and the operations of the tree, from their docstrings. */

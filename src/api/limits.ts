@@ -26,7 +26,7 @@ export interface Limits {
    */
   setRate(max: number, per: Duration, target: LimitTarget): Promise<void>;
   /**
-   * Removes a limit. Returns whether there was one. A limit from the task's definition stays removed until `reset`.
+   * Removes a limit. Returns whether there was one. A limit from the task's definition stays removed until `reset` is called.
    *
    * @example
    * const wasLimited = await legwork.limits.remove("rate", { task: "notify/email" });

@@ -55,7 +55,7 @@ export interface Operations {
    */
   doctor(): Promise<Finding[]>;
   /**
-   * Stops everything: no job starts until `resumeAll`. Running jobs finish.
+   * Stops everything: no job starts until `resumeAll` is called. Running jobs finish.
    *
    * @example
    * await legwork.stopAll("the database is being moved");

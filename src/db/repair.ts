@@ -91,7 +91,7 @@ export async function repairMigrations(
   return missing;
 }
 
-/** Runs after tables, indexes or triggers have been recreated: continues ids after the history, and checks waiting jobs again. */
+/** Runs after tables, indexes or triggers have been recreated: continues the job ids after the highest id in the history, and checks waiting jobs again. */
 export async function afterRepair(run: Run): Promise<void> {
   for (const statement of KEEP_IDS_APART) await run(statement);
   // Some jobs may be waiting for jobs that were lost, and some slots may belong to lost jobs.

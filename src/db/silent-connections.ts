@@ -78,7 +78,7 @@ export class ConnectionWatch {
     this.#secondLook = options.secondLook ?? SECOND_LOOK_MS;
   }
 
-  /** Watches a connected client until `remove`. */
+  /** Watches a connected client until `remove` is called. */
   add(client: pg.ClientBase): void {
     const wire = client as unknown as Wire;
     const bytes = wire.connection.stream.bytesRead;

@@ -28,7 +28,7 @@ interface Planned {
 /**
  * Imports the waiting jobs and schedules of another job system, or lists what would be imported. Both systems may keep running meanwhile.
  *
- * A batch is staged in Legwork's database, then taken out of the other system, then enqueued: see `sql/definitions/import/import_jobs.sql`. If both
+ * A batch is staged in Legwork's database, then taken out of the source system, then enqueued: see `sql/definitions/import/import_jobs.sql`. If both
  * systems are in one database, a batch is one transaction. An import that was killed is resumed by the next one, which must use the same database or
  * Redis.
  *

@@ -35,7 +35,7 @@ export async function limitRate(client: Queryable, max: number, per: Duration, t
 }
 
 /**
- * Removes a limit. Returns whether there was one. A limit from the task's definition stays removed until `resetLimits`.
+ * Removes a limit. Returns whether there was one. A limit from the task's definition stays removed until `resetLimits` is called.
  *
  * @example
  * import { dropLimit } from "legwork/operations";

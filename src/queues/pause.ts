@@ -53,7 +53,7 @@ export async function resumeTask(client: Queryable, task: string): Promise<boole
 }
 
 /**
- * Stops everything: no job starts until `resumeAll`. Running jobs finish.
+ * Stops everything: no job starts until `resumeAll` is called. Running jobs finish.
  *
  * @example
  * import { emergencyStop } from "legwork/operations";

@@ -221,7 +221,8 @@ export async function startGeneration(options: GenerationOptions): Promise<Super
 
 /**
  * Resolves when a runner has ended unexpectedly, with the reason. When graphile-worker cannot complete a job, it stops the whole pool, lets running
- * jobs finish, and then may wait forever for a batch that it has given up. So this uses the runner's events, and its promise only if that settles.
+ * jobs finish, and then may wait forever for a batch that it has abandoned. So this uses the runner's events, and its promise only if the promise
+ * settles.
  */
 async function endOf(runner: Runner, events: WorkerEvents, timeout: number): Promise<RunnerEnd> {
   let error: Error | undefined;

@@ -26,7 +26,7 @@ export const groupFilter = z.strictObject({
 export type GroupFilter = z.output<typeof groupFilter>;
 
 /**
- * Returns the groups of the rows that the filter allows, as text; last, null for rows without a group. With an index that begins with the group's
+ * Returns the groups of the rows that the filter allows, as text; the last one is null if there are rows without a group. With an index that begins with the group's
  * column, this takes one step per group. Without it, all rows that are too old are read once.
  */
 export async function groupsOf(

@@ -14,7 +14,7 @@ import { millisecondsOf, timeLimit } from "../@lib/time-limit.ts";
 /** The maximum number of files, and of kinds of files, that are listed. */
 const SHOWN = 200;
 
-/** The part of a result that remains for texts, in addition to the paths of 200 files. */
+/** The maximum size of the texts in a result (bytes). The rest of the result's limit is for the paths of 200 files. */
 const TEXTS_BYTES = RESULT_TEXT_BYTES - 64 * 1024;
 
 export default defineTask({

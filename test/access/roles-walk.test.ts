@@ -90,7 +90,7 @@ function viewCell(seen: Map<RoleLogin, Outcome>, role: DatabaseRole): string {
   return JSON.stringify(plain.rows) === JSON.stringify(confined.rows) ? "✓" : "✓ own rows";
 }
 
-it("a role has every right that its functions need, and any other function is rejected by name", async () => {
+it("a role has every right that its functions need, and a call of any other function is rejected with the function's name", async () => {
   const { rows: functions } = await database.pool.query<{ name: string; callers: string[] }>(
     `select f.function as name, array(select l from unnest($1::text[]) l where has_function_privilege(l, p.oid, 'execute')) as callers
      from (select distinct function from legwork_private.role_functions()) f
@@ -104,7 +104,7 @@ it("a role has every right that its functions need, and any other function is re
   for (const { name, callers } of functions) {
     const call = calls[name] ?? "";
     const refused = new Map<RoleLogin, boolean>();
-    // One login after the other, because the functions lock the rows that they change.
+    // One login after another, because the functions lock the rows that they change.
     for (const login of logins) {
       const may = callers.includes(login.name);
       // An admin inherits these functions from the other roles, which are tested in every state.

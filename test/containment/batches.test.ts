@@ -126,7 +126,7 @@ describe("a row that the database rejects", () => {
   });
 
   it("in any form waits without blocking other rows, and is recorded once the database accepts it", async () => {
-    // Never without its result: if it were accepted between two forms of one try, a reduced form would be recorded.
+    // The row is never accepted without its result: otherwise, a reduced form could be recorded before the database accepts the whole row.
     await database.pool.query("create table mended (at timestamptz)");
     await refuse("ends", "new.task = 'bad' and (new.result is distinct from '7' or not exists (select from public.mended))");
     const [bad] = await add([{ task: "bad", payload: { result: 7 } }]);

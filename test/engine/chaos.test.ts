@@ -227,7 +227,7 @@ it(
       60_000 + SECONDS * 1_000,
     );
 
-    // No job is lost, and each ends once.
+    // No job is lost, and each job ends exactly once.
     const { rows: ends } = await pool.query("select id, state, result, error from legwork_private.finished_jobs order by id");
     expect(ends.map((row) => row.id)).toEqual(ids.toSorted((a, b) => Number(a) - Number(b)));
     for (const end of ends) expect(["completed", "failed", "cancelled"]).toContain(end.state);

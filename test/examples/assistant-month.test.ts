@@ -71,7 +71,7 @@ async function explained(jobId: string): Promise<string[]> {
 const lastJob = async (schedule: string): Promise<string> =>
   (await select("select last_job_id as id from legwork.schedules where name = $1", schedule))[0].id;
 
-/** Makes every change to a table fail, or removes that failure. */
+/** Makes every change to a table fail, or lets changes succeed again. */
 async function breakTable(table: string, isBroken = true): Promise<void> {
   await database.pool.query(
     isBroken

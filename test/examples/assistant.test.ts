@@ -81,7 +81,7 @@ const providers = (): Promise<Record<string, unknown>[]> =>
   select("select provider, percent::float8, state, active from assistant.providers order by priority");
 
 describe("assistant", () => {
-  it("B1 clean-ups, the archive and the quota reset change their rows, and report it", async () => {
+  it("B1 the cleanups, the archive and the quota reset change their rows and report how many", async () => {
     const cleanup = await run("memory-cleanup");
     expect(cleanup).toMatchObject({ state: "completed", result: { deleted: 2, batches: 1 } });
     expect(cleanup.result.bytes).toBeGreaterThan(50);

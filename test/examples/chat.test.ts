@@ -239,7 +239,7 @@ describe("chat", () => {
     });
   });
 
-  it("E2 clean-up, maintenance and reports are scheduled in a time zone, and fire at their times", async () => {
+  it("E2 cleanup, maintenance and reports are scheduled in a time zone, and fire at their times", async () => {
     await startChat(database.url, { CHAT_TIMEZONE: "Europe/Berlin" });
     expect(await select("select name, cron, timezone from legwork.schedules where name like 'chat-%' order by name")).toEqual([
       { name: "chat-cleanup", cron: "0 0 * * *", timezone: "Europe/Berlin" },

@@ -40,7 +40,7 @@ describe("the life cycle of documents", () => {
     ]);
   });
 
-  it("A5 the clean-up runs at 02:00, deletes fifty at a time at the configured rate, and keeps valid documents and excluded workspaces", async () => {
+  it("A5 the cleanup runs at 02:00, deletes fifty at a time at the configured rate, and keeps valid documents and excluded workspaces", async () => {
     const [schedule] = await select("select cron, timezone from legwork.schedules where name = 'documents/daily-ttl-cleanup'");
     expect(schedule).toEqual({ cron: "0 2 * * *", timezone: "UTC" });
     await restart({ CTX7_EXCLUDED_WORKSPACES: "demo", CTX7_CLEANUP_ROWS_PER_SECOND: "200" });

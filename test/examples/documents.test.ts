@@ -408,7 +408,7 @@ describe("documents", () => {
     expect(await select(config)).toEqual(before);
   });
 
-  it("A12 the refresh waits for a completed clean-up, and is held back with the reason if no clean-up has completed", async () => {
+  it("A12 the refresh waits for a completed cleanup, and is held back with the reason if no cleanup has completed", async () => {
     await restart({
       BG_JOBS_REFRESH_AFTER_CLEANUP: "true",
       BG_JOBS_CLEANUP_SCHEDULE: "every 7d",
@@ -427,13 +427,13 @@ describe("documents", () => {
         )
       )[0];
     const reason = expect.stringContaining("documents/daily-ttl-cleanup");
-    // No clean-up has completed within a day, so the refresh waits for one, for at most three hours.
+    // No cleanup has completed within a day, so the refresh waits for one, for at most three hours.
     await select("delete from legwork.schedule_runs");
     await fire(1);
     expect(await run()).toMatchObject({ state: "waiting", reason });
     await fire(181);
     expect(await run()).toMatchObject({ state: "held_back", reason });
-    // The next refresh also waits until a clean-up has completed.
+    // The next refresh also waits until a cleanup has completed.
     await fire(12 * 60 + 1);
     expect(await run()).toMatchObject({ state: "waiting", reason });
     await worker();

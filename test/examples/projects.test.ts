@@ -453,7 +453,7 @@ describe("projects", () => {
     });
   });
 
-  it("D7 the clean-up schedule deletes records older than 30 days, and Legwork's history deletes the jobs", async () => {
+  it("D7 the cleanup schedule deletes records older than 30 days, and Legwork's history deletes the jobs", async () => {
     const projectId = await addProject(await repository());
     await select(
       `insert into projects.refreshes (job_id, project_id, requested_by, requested_at) values

@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 
 it.each(["from-pg-boss", "from-bullmq"])(
-  "the Legwork code in docs/guides/%s.md runs, and the other system's code parses",
+  "the Legwork code in docs/guides/%s.md runs, and the source system's code parses",
   async (guide) => {
     const page = await readFile(new URL(`../../docs/guides/${guide}.md`, import.meta.url), "utf8");
     const blocks = (language: string): string[] =>

@@ -111,7 +111,7 @@ describe("migrating", () => {
     await database.pool.query("insert into legwork.migrations (id, name, checksum) values (999999, '999999_future', 'x')");
     await expect(migrate(database.pool, testLog)).rejects.toMatchObject({
       code: "LW511",
-      hint: expect.stringContaining("newer version"),
+      message: expect.stringContaining("newer version"),
     });
   });
 

@@ -90,7 +90,7 @@ describe("a step's time or number that is out of range", () => {
         message: `Step 'group/b': ${message}`,
       });
     }
-    // Postgres has infinite intervals since version 17.
+    // Postgres has supported infinite intervals since version 17.
     await expect(start({ a: { task: "ok", delay: "infinity" } })).rejects.toMatchObject({
       code: "LW400",
       message: expect.stringMatching(/^Step 'a': delay is infinity; it must be/),

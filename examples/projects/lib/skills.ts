@@ -21,7 +21,7 @@ export interface Skill {
   evidence: Evidence[];
 }
 
-/** The maximum number of places that are kept per skill. The count includes all places. */
+/** The maximum number of places that are stored per skill. The skill's count includes all places. */
 const EVIDENCE_LIMIT = 5;
 
 /** The maximum number of manifests that are read, and of skills that are kept. */

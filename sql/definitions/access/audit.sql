@@ -14,7 +14,7 @@ comment on column legwork_private.audit_entries.surface is 'The surface: sql, cl
 comment on column legwork_private.audit_entries.operation is 'The operation: cancel_job, pause, limit, create_token …';
 comment on column legwork_private.audit_entries.target_type is 'The kind of object: job, jobs, queue, task, all, schedule, workflow, bulk_action, alert_rule, silence, alert, token, login or setting.';
 comment on column legwork_private.audit_entries.target is 'The object''s id or name; null for an operation on many objects.';
-comment on column legwork_private.audit_entries.tenant is 'The tenant for which the login acted. If it acted for none, the object''s tenant. Null if there is neither.';
+comment on column legwork_private.audit_entries.tenant is 'The tenant for which the login acted. If it acted for no tenant, the object''s tenant. Null if the object has no tenant either.';
 comment on column legwork_private.audit_entries.count is 'The number of objects, for an operation on many; null for one object.';
 comment on column legwork_private.audit_entries.before is 'The values before; null if the object did not exist.';
 comment on column legwork_private.audit_entries.after is 'The values after; null if the object no longer exists.';

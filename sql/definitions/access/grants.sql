@@ -26,7 +26,7 @@ as $$
   cross join lateral unnest(r.functions) as f (function)
 $$;
 comment on function legwork_private.role_functions() is
-  'The functions that each database role may call, besides those granted to public. Every new security definer function must be listed here.';
+  'The functions that each database role may call, in addition to those granted to public. Every new security definer function must be listed here.';
 
 create or replace function legwork_private.grant_roles() returns setof text
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$

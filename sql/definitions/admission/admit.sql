@@ -20,7 +20,7 @@ comment on column legwork_private.limits.id is 'The limit''s id, which its gates
 comment on column legwork_private.limits.scope is 'queue or task.';
 comment on column legwork_private.limits.name is 'The queue or the task.';
 comment on column legwork_private.limits.kind is 'concurrency: jobs that run at a time; rate: jobs that start within any period of the length per.';
-comment on column legwork_private.limits.key is 'The path of the key in the payload; the limit applies to each value separately. Empty for one limit for all jobs.';
+comment on column legwork_private.limits.key is 'The path of the key in the payload; the limit applies to each value separately. Empty for a single limit on all jobs.';
 comment on column legwork_private.limits.max_count is 'The maximum number of jobs. Null if an operator has removed a limit that the task''s definition declares.';
 comment on column legwork_private.limits.per is 'The length of a rate limit''s window. Null for a concurrency limit.';
 comment on column legwork_private.limits.declared_max is 'The maximum from the task''s definition. Null if the limit was set manually.';

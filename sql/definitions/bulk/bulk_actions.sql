@@ -47,7 +47,7 @@ begin
   end if;
 end $$;
 comment on function legwork_private.bulk_matches(text, jsonb, timestamptz, bigint, bigint, integer) is
-  'The jobs to which a bulk action applies, in the order of their ids: those above after_id, up to up_to, that existed at as_of. Confined to the session''s tenant. Raises the errors of the filters.';
+  'The jobs to which a bulk action applies, in the order of their ids: those above after_id, up to up_to, that existed at as_of. Only jobs of the session''s tenant. Raises the errors of the filters.';
 revoke execute on function legwork_private.bulk_matches(text, jsonb, timestamptz, bigint, bigint, integer) from public;
 
 create or replace function legwork_private.assert_bulk_action(action text, filter jsonb, priority integer) returns void

@@ -235,7 +235,7 @@ language sql volatile as $$
     union all
     select s.name, s.setting || ' ms', 'warning', 'Postgres cancels longer statements and transactions, including fetches from a busy table and those of tasks'
     from pg_settings s
-    -- The last setting exists since Postgres 17. Ten seconds are long for a worker's own statements and short for a task's.
+    -- The last setting was added in Postgres 17. Ten seconds are long for a worker's own statements and short for a task's.
     where s.name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout') and s.setting::integer between 1 and 9999
     union all
     select 'hot standby', 'on', 'critical', 'this server is a read-only replica' where pg_is_in_recovery()

@@ -119,7 +119,7 @@ begin
   select r.requested_at + rate_per into v_free_at
   from legwork_private.quota_requests r where r.key = rate_key and r.number = v_number - rate_limit;
   if v_free_at > v_now then
-    -- Rounded up to the next millisecond, so that a client whose clock has only milliseconds is accepted at that time.
+    -- Rounded up to the next millisecond, so that a request at exactly this time succeeds even if the client's clock counts only milliseconds.
     v_free_at := date_trunc('milliseconds', v_free_at) + interval '1 millisecond';
     v_free_at_text := to_char(v_free_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
     raise exception '''%'' is limited to % per %; the next one may be enqueued at %.',

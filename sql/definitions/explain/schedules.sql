@@ -11,7 +11,7 @@ begin
     if v_definition.name is null then
       return format('It requires %s, which no longer exists.', v_other.name);
     elsif v_definition.tenant <> unmet_requirement.tenant then
-      -- Names are unique in the database, so another tenant may have taken a name that was free. The message reveals nothing about that.
+      -- Names are unique in the database, so another tenant may have created a schedule with this name. The message does not reveal this.
       return format('It requires %s, which is no longer a schedule of its tenant.', v_other.name);
     end if;
     if v_definition.next_at <= unmet_requirement.due_at then

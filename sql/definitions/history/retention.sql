@@ -24,7 +24,7 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   return (
     select case
-      -- Postgres supports infinite intervals since version 17.
+      -- Postgres has supported infinite intervals since version 17.
       when lower(trim(s.value)) = 'infinity' then interval '1000 years'
       when s.value::interval between interval '1 hour' and interval '1000 years' then s.value::interval
       -- Longer and shorter values become the nearest bound. A negative value is a mistake.

@@ -105,7 +105,7 @@ begin
   return legwork_private.cancel_locked(v_job, v_reason);
 end $$;
 comment on function legwork.cancel_job(bigint, text) is
-  'Cancels a job. A waiting job never starts. A running job is told to stop: its abort signal is triggered within a second, and it is not retried. If it completes '
+  'Cancels a job. A waiting job never starts. A running job is signaled to stop: its abort signal is triggered within a second, and it is not retried. If it completes '
   'anyway, it counts as completed. Returns cancelled, or running while its worker is being notified. Raises LW404 for an unknown job, and LW409 for a job '
   'that has ended.';
 revoke execute on function legwork.cancel_job(bigint, text) from public;

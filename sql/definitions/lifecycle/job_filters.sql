@@ -133,7 +133,7 @@ begin
       and (filter ->> 'job_key' is null or j.job_key = filter ->> 'job_key')
       and (live_jobs_like.after_id is null or j.id > live_jobs_like.after_id) and (live_jobs_like.up_to is null or j.id <= live_jobs_like.up_to)
       and (live_jobs_like.as_of is null or j.created_at < live_jobs_like.as_of)
-      -- Leaves out jobs that have already been told to stop.
+      -- Leaves out jobs that have already been signaled to stop.
       and not exists (select from legwork_private.cancellations c where c.job_id = j.id)
     order by j.id limit live_jobs_like.at_most;
 end $$;

@@ -69,7 +69,7 @@ begin
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
     if old.locked_at is not null and not v_has_failed and new.run_at = old.run_at then
-      -- A plain graphile-worker returned it. It stays ahead of jobs that are due at the same time (see legwork_private.give_back_times). This update
+      -- A plain graphile-worker returned the job to the queue. It stays ahead of jobs that are due at the same time (see legwork_private.give_back_times). This update
       -- fires the trigger again.
       update legwork_private.graphile_jobs j set run_at = legwork_private.earlier(least(old.run_at, now()), interval '1 microsecond') where j.id = new.id;
       return null;
@@ -111,7 +111,7 @@ begin
   from legwork_private.graphile_tasks t
   left join legwork_private.task_definitions d on d.name = t.identifier
   where t.id = new.task_id;
-  -- graphile-worker's clean-up of unused tasks may have deleted the name.
+  -- graphile-worker's cleanup of unused tasks may have deleted the name.
   v_task := coalesce(v_task, 'task ' || new.task_id);
   v_queue := coalesce(v_queue, 'default');
   v_error := legwork_private.cut_error(v_error);

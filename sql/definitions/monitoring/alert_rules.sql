@@ -115,7 +115,7 @@ exception when check_violation or not_null_violation then
     hint = 'Give warning, critical or both, with critical the larger. period is between a minute and a day, and at_least is 1 or more.';
 end $$;
 comment on function legwork.set_alert_rule(text, text, text, double precision, double precision, interval, integer, interval, interval, jsonb, boolean) is
-  'Creates or changes an alert rule. Arguments that are not given stay as they are, but thresholds are given together. kind: what the rule measures (docs/guides/alerts.md). target: the one task, queue or host that '
+  'Creates or changes an alert rule. Omitted arguments keep their values, but the two thresholds must be given together. kind: what the rule measures (docs/guides/alerts.md). target: the one task, queue or host that '
   'it applies to; each of them separately by default. warning, critical: the thresholds. period, at_least: how far to look back, and the minimum number of attempts. raise_after, resolve_after: how long the '
   'value must stay too large or normal. channels: where alerts are sent, as in the setting alert_channels. Raises LW400 for invalid values, LW404 for an unknown rule without a kind.';
 revoke execute on function legwork.set_alert_rule(text, text, text, double precision, double precision, interval, integer, interval, interval, jsonb, boolean) from public;

@@ -20,7 +20,7 @@ as $$
     left join found f on f.scope = x.scope and f.target = x.name
     group by x.scope, x.name
   )
-  -- Problems that affect the whole system determine its health. One failing task only degrades it.
+  -- Problems that affect the whole system determine its health. A single failing task only makes the system degraded.
   select 'system', 'system', case when bool_or(s.status = 'unhealthy' and s.is_all) then 'unhealthy' when bool_or(s.status <> 'healthy') then 'degraded' else 'healthy' end,
     coalesce(array_agg(s.reason order by s.is_all desc, s.reason) filter (where s.status <> 'healthy'), '{}')
   from (

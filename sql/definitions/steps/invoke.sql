@@ -1,6 +1,6 @@
 -- Jobs that a step of another job has invoked (step.invoke). The job of the step, its parent, is suspended until they have ended.
 --
--- Why a step invokes one job, whatever happens to workers: the job is enqueued in the transaction that records its id in the step's row, by the
+-- Why a step invokes exactly one job, even if workers die: the job is enqueued in the transaction that records its id in the step's row, by the
 -- attempt that holds the parent (legwork_private.hold_job). A later attempt finds the id there.
 -- Why no end is missed: the transaction that ends a job finds the step by the job's id, which was committed together with the job, and adds a row to
 -- legwork_private.child_ends. From there on everything is as for signals (steps.sql): the row is delivered at commit, under the lock of the parent's

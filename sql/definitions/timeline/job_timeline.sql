@@ -129,7 +129,7 @@ begin
     from merged m join numbered r on r.n = m.n
     where m.ended_at - m.started_at >= interval '1 millisecond';
 end $$;
-comment on function legwork_private.timeline_waits(bigint) is 'Why a job did not run between its enqueueing, its attempts and its end: one wait after the other. ended_at: null for a wait that continues.';
+comment on function legwork_private.timeline_waits(bigint) is 'Why a job did not run between its enqueueing, its attempts and its end: one wait after another. ended_at: null for a wait that has not ended.';
 
 create or replace function legwork_private.timeline_events(job_id bigint) returns table (
   kind text, started_at timestamptz, state text, label text, detail text, actor text, target_type text, target text

@@ -11,7 +11,7 @@ comment on column legwork.audit_log.surface is E'@notNull\nThe surface: sql, cli
 comment on column legwork.audit_log.operation is E'@notNull\nThe operation: cancel_job, pause, limit, create_token …';
 comment on column legwork.audit_log.target_type is E'@notNull\nThe kind of object: job, jobs, queue, task, all, schedule, workflow, alert_rule, silence, alert, token, login or setting.';
 comment on column legwork.audit_log.target is 'The object''s id or name; null for an operation on many objects.';
-comment on column legwork.audit_log.tenant is 'The tenant for which the login acted. If it acted for none, the object''s tenant. Null if there is neither.';
+comment on column legwork.audit_log.tenant is 'The tenant for which the login acted. If it acted for no tenant, the object''s tenant. Null if the object has no tenant either.';
 comment on column legwork.audit_log.count is 'The number of objects, for an operation on many; null for one object.';
 comment on column legwork.audit_log.before is 'The values before; null if the object did not exist.';
 comment on column legwork.audit_log.after is 'The values after; null if the object no longer exists.';

@@ -20,7 +20,7 @@ cross join lateral (
 comment on view legwork_private.all_workflows is 'The rows of all tenants, for Legwork''s own functions and views. Users read legwork.workflows.';
 comment on column legwork_private.all_workflows.id is E'@notNull\nThe workflow''s id.';
 comment on column legwork_private.all_workflows.name is E'@notNull\nThe name it was given when it was started.';
-comment on column legwork_private.all_workflows.state is E'@notNull\nrunning, compensating (completed workflow steps are being undone) or cancelling (workflow steps that were told to stop are still running); then completed, failed, cancelled or expired.';
+comment on column legwork_private.all_workflows.state is E'@notNull\nrunning, compensating (completed workflow steps are being undone) or cancelling (workflow steps that were signaled to stop are still running); then completed, failed, cancelled or expired.';
 comment on column legwork_private.all_workflows.reason is 'Why it failed or was cancelled.';
 comment on column legwork_private.all_workflows.total is E'@notNull\nThe number of its workflow steps.';
 comment on column legwork_private.all_workflows.completed is E'@notNull\nWorkflow steps that have completed.';

@@ -63,7 +63,7 @@ declare
   v_jobs timestamptz;
 begin
   -- Reads the first few jobs of each priority. The index begins with the priority, so reading it by time would also read the jobs that are
-  -- scheduled for later. If there are more priorities than this reads, the answer is that jobs may be due, and fetching finds out.
+  -- scheduled for later. If there are more priorities than this reads, it returns that jobs may be due, and the next fetch shows whether they are.
   with recursive priorities as (
     (select x.priority, 1 as number from legwork_private.graphile_jobs x where x.is_available order by x.priority desc limit 1)
     union all

@@ -26,7 +26,7 @@ comment on column legwork_private.dependencies.run_id is 'The workflow or batch 
 comment on column legwork_private.dependencies.on_failure is
   'The effect on the waiting job when depends_on ends in any state but completed. cancel: the waiting job is cancelled. run: it runs. continue: it runs, unless '
   'depends_on was itself cancelled because of a dependency.';
-comment on column legwork_private.dependencies.ended_as is 'The state in which depends_on ended, if the waiting job must be cancelled for it and has not been yet. Null while depends_on has not ended.';
+comment on column legwork_private.dependencies.ended_as is 'The state in which depends_on ended, if the waiting job must be cancelled because of it and has not been cancelled yet. Null while depends_on has not ended.';
 comment on table legwork_private.dependency_checks is 'Jobs that may have ended in a transaction that did not see the jobs that wait for them. legwork.tick() checks them.';
 comment on column legwork_private.dependency_checks.id is 'A sequence number that gives the order in which the checks were added.';
 comment on column legwork_private.dependency_checks.depends_on is 'The job to check.';

@@ -411,7 +411,7 @@ begin
     cross join lateral unnest(s.waits_for, s.waits_how) as w (position, how)
     join opened o on o.position = w.position
   ), closing as (
-    -- The workflow waits for all of them. If a job waits for one of them too, one row covers both.
+    -- The workflow waits for all of them. If a job also waits for one of them, one row covers both.
     insert into legwork_private.dependencies (depends_on, job_id, run_id, on_failure)
     select e.depends_on, e.job_id, case when e.n = 1 then v_run.id end, e.how from edges e
     union all

@@ -153,7 +153,7 @@ async function mappingOf({ mapping, task, skip = [] }: Flags): Promise<Mapping> 
   };
 }
 
-/** `email=notify/email`: a task's name contains no equals sign, but a name in the other system may. */
+/** `email=notify/email`: a task's name contains no equals sign, but a name in the source system may. */
 function namedTask(text: string, previous: Record<string, string> | undefined): Record<string, string> {
   const at = text.lastIndexOf("=");
   if (at < 1 || at === text.length - 1) throw new InvalidArgumentError("Expected a name and a task, such as email=notify/email.");

@@ -289,7 +289,7 @@ async function request(url: string, token: string | undefined, method: string, p
   }
   if (!/^application\/(problem\+)?json/.test(response.headers.get("content-type") ?? "")) {
     throw new LegworkError("LW503", `The server at ${url} is not a Legwork server (status ${response.status}).`, {
-      hint: "Correct LEGWORK_URL. It must not contain a path, as in http://127.0.0.1:4400.",
+      hint: "Correct LEGWORK_URL. It must be a URL without a path, such as http://127.0.0.1:4400.",
     });
   }
   assertVersion(url, response.headers.get("legwork-version"));

@@ -69,7 +69,7 @@ export class Heartbeat {
     this.#thread = this.#start();
   }
 
-  /** Sends heartbeats for a worker from now on, until `stop`. */
+  /** Sends heartbeats for a worker from now on, until `stop` is called. */
   speakFor(identity: Identity, onBeat: (beat: Beat) => void): void {
     this.#identity = identity;
     this.#onBeat = onBeat;

@@ -16,7 +16,7 @@ export function startTicker(pool: Pool, log: Logger): Loop {
   });
 }
 
-/** The order matters: the tick stores in the setting which jobs it has ended as expired. */
+/** The order matters: the tick stores in the setting which jobs have expired. */
 const TICK = `select extract(epoch from t.at - clock_timestamp()) * 1000 as wait, nullif(current_setting('legwork.expired', true), '') as expired
   from (select legwork.tick() as at offset 0) t`;
 

@@ -12,7 +12,7 @@ const FIRST_LINES = 60;
 
 export interface JsonTreeProps {
   value: unknown;
-  /** What the value is: a payload or a result. */
+  /** Whether the value is a payload or a result. */
   label: string;
   /** The name of the downloaded file, without its extension. */
   fileName: string;

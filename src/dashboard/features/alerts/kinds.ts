@@ -2,7 +2,7 @@ import { formatBytes, formatCount, formatShare } from "../../components/numbers.
 import { formatDuration } from "../../components/time/format-times.ts";
 
 interface Kind {
-  /** What the targets of such a rule are. */
+  /** The kind of object to which such a rule applies. */
   of: string;
   unit: "count" | "share" | "seconds" | "severity" | "bytes";
 }

@@ -146,7 +146,7 @@ const bulk = {
   selectAllMatching: "Select all matching jobs",
   readOnly: "Read-only access",
 
-  /** What the action applies to, as it is worded after the verb in the dialog's title. */
+  /** The jobs to which the action applies, as written after the verb in the dialog's title. */
   targets: {
     selected: (count: number) => (count === 1 ? "the selected job" : `the ${formatNumber(count)} selected jobs`),
     matching: "all matching jobs",

@@ -9,7 +9,7 @@ export interface Entry {
   /** Shown after the label: the destination, or the keys. */
   detail?: string | undefined;
   keys?: readonly string[] | undefined;
-  /** Additional words that the entry is found by. */
+  /** Additional words by which the entry can be found. */
   also?: readonly string[];
   Icon: LucideIcon;
   /** The page that the entry opens. */

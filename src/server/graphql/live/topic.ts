@@ -1,6 +1,6 @@
 import type { JobState } from "../../../jobs/read-jobs.ts";
 
-/** A subject of subscriptions. Equal subscriptions for the same tenant share one reading. */
+/** A topic to which clients can subscribe. Equal subscriptions for the same tenant share one reading. */
 export type Topic =
   | {
       readonly kind: "jobs";
