@@ -3093,7 +3093,7 @@ AS $function$
     union all
     select s.name, s.setting || ' ms', 'warning', 'Postgres cancels longer statements and transactions, including fetches from a busy table and those of tasks'
     from pg_settings s
-    -- The last setting exists since Postgres 17. Ten seconds are long for a worker's own statements and short for a task's.
+    -- The last setting was added in Postgres 17. Ten seconds are long for a worker's own statements and short for a task's.
     where s.name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout') and s.setting::integer between 1 and 9999
     union all
     select 'hot standby', 'on', 'critical', 'this server is a read-only replica' where pg_is_in_recovery()
@@ -4243,7 +4243,7 @@ AS $function$
     left join found f on f.scope = x.scope and f.target = x.name
     group by x.scope, x.name
   )
-  -- Problems that affect the whole system determine its health. One failing task only degrades it.
+  -- Problems that affect the whole system determine its health. A single failing task only makes the system degraded.
   select 'system', 'system', case when bool_or(s.status = 'unhealthy' and s.is_all) then 'unhealthy' when bool_or(s.status <> 'healthy') then 'degraded' else 'healthy' end,
     coalesce(array_agg(s.reason order by s.is_all desc, s.reason) filter (where s.status <> 'healthy'), '{}')
   from (
@@ -7796,7 +7796,7 @@ begin
   select r.requested_at + rate_per into v_free_at
   from legwork_private.quota_requests r where r.key = rate_key and r.number = v_number - rate_limit;
   if v_free_at > v_now then
-    -- Rounded up to the next millisecond, so that a client whose clock has only milliseconds is accepted at that time.
+    -- Rounded up to the next millisecond, so that a request at exactly this time succeeds even if the client's clock counts only milliseconds.
     v_free_at := date_trunc('milliseconds', v_free_at) + interval '1 millisecond';
     v_free_at_text := to_char(v_free_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
     raise exception '''%'' is limited to % per %; the next one may be enqueued at %.',
@@ -8083,7 +8083,7 @@ begin
     cross join lateral unnest(s.waits_for, s.waits_how) as w (position, how)
     join opened o on o.position = w.position
   ), closing as (
-    -- The workflow waits for all of them. If a job waits for one of them too, one row covers both.
+    -- The workflow waits for all of them. If a job also waits for one of them, one row covers both.
     insert into legwork_private.dependencies (depends_on, job_id, run_id, on_failure)
     select e.depends_on, e.job_id, case when e.n = 1 then v_run.id end, e.how from edges e
     union all
@@ -11840,7 +11840,7 @@ begin
       and (filter ->> 'job_key' is null or j.job_key = filter ->> 'job_key')
       and (live_jobs_like.after_id is null or j.id > live_jobs_like.after_id) and (live_jobs_like.up_to is null or j.id <= live_jobs_like.up_to)
       and (live_jobs_like.as_of is null or j.created_at < live_jobs_like.as_of)
-      -- Leaves out jobs that have already been told to stop.
+      -- Leaves out jobs that have already been signaled to stop.
       and not exists (select from legwork_private.cancellations c where c.job_id = j.id)
     order by j.id limit live_jobs_like.at_most;
 end $function$
@@ -12455,7 +12455,7 @@ begin
       errcode = 'LW400', hint = 'To keep jobs from starting, pause the queue or the task.';
   end if;
   if kind = 'rate' and per is null then
-    raise exception 'A rate limit needs a period.' using errcode = 'LW400', hint = 'For example per ''1 minute''.';
+    raise exception 'A rate limit needs a period.' using errcode = 'LW400', hint = 'For example: per => ''1 minute''.';
   end if;
   perform legwork_private.assert_interval('per', per, '1 millisecond');
   if '' = any (v_key) then
@@ -13598,7 +13598,7 @@ AS $function$
 begin
   return (
     select case
-      -- Postgres supports infinite intervals since version 17.
+      -- Postgres has supported infinite intervals since version 17.
       when lower(trim(s.value)) = 'infinity' then interval '1000 years'
       when s.value::interval between interval '1 hour' and interval '1000 years' then s.value::interval
       -- Longer and shorter values become the nearest bound. A negative value is a mistake.
@@ -14943,7 +14943,7 @@ begin
   end if;
   if not v_attempt_ended and (v_had_failed or not v_has_failed) then
     if old.locked_at is not null and not v_has_failed and new.run_at = old.run_at then
-      -- A plain graphile-worker returned it. It stays ahead of jobs that are due at the same time (see legwork_private.give_back_times). This update
+      -- A plain graphile-worker returned the job to the queue. It stays ahead of jobs that are due at the same time (see legwork_private.give_back_times). This update
       -- fires the trigger again.
       update legwork_private.graphile_jobs j set run_at = legwork_private.earlier(least(old.run_at, now()), interval '1 microsecond') where j.id = new.id;
       return null;
@@ -14985,7 +14985,7 @@ begin
   from legwork_private.graphile_tasks t
   left join legwork_private.task_definitions d on d.name = t.identifier
   where t.id = new.task_id;
-  -- graphile-worker's clean-up of unused tasks may have deleted the name.
+  -- graphile-worker's cleanup of unused tasks may have deleted the name.
   v_task := coalesce(v_task, 'task ' || new.task_id);
   v_queue := coalesce(v_queue, 'default');
   v_error := legwork_private.cut_error(v_error);
@@ -15892,7 +15892,7 @@ begin
     if v_definition.name is null then
       return format('It requires %s, which no longer exists.', v_other.name);
     elsif v_definition.tenant <> unmet_requirement.tenant then
-      -- Names are unique in the database, so another tenant may have taken a name that was free. The message reveals nothing about that.
+      -- Names are unique in the database, so another tenant may have created a schedule with this name. The message does not reveal this.
       return format('It requires %s, which is no longer a schedule of its tenant.', v_other.name);
     end if;
     if v_definition.next_at <= unmet_requirement.due_at then
@@ -16179,7 +16179,7 @@ declare
   v_jobs timestamptz;
 begin
   -- Reads the first few jobs of each priority. The index begins with the priority, so reading it by time would also read the jobs that are
-  -- scheduled for later. If there are more priorities than this reads, the answer is that jobs may be due, and fetching finds out.
+  -- scheduled for later. If there are more priorities than this reads, it returns that jobs may be due, and the next fetch shows whether they are.
   with recursive priorities as (
     (select x.priority, 1 as number from legwork_private.graphile_jobs x where x.is_available order by x.priority desc limit 1)
     union all
