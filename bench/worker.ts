@@ -5,7 +5,7 @@ import { DatabaseClock } from "../src/worker/clock.ts";
 import { RemoteCommands } from "../src/worker/remote-commands.ts";
 import { JobOutput } from "../src/worker/attempt/job-output.ts";
 import { Outcomes } from "../src/worker/graphile/outcomes.ts";
-import { toPlainTask } from "../src/worker/attempt/run.ts";
+import { toPlainTask } from "../src/worker/attempt/plain-task.ts";
 import type { Loop } from "../src/loop.ts";
 import { startTicker } from "../src/worker/loops/ticker.ts";
 import { run, type TaskList, type WorkerEvents } from "graphile-worker";

@@ -12,7 +12,8 @@ import { graphileLogger } from "../worker/graphile/logger.ts";
 import { JobOutput } from "../worker/attempt/job-output.ts";
 import { describeTasks, type LoadedTask } from "../worker/load-tasks.ts";
 import { Outcomes } from "../worker/graphile/outcomes.ts";
-import { type RunEnvironment, toPlainTask } from "../worker/attempt/run.ts";
+import { toPlainTask } from "../worker/attempt/plain-task.ts";
+import type { RunEnvironment } from "../worker/attempt/run.ts";
 
 /** How long recording an outcome is retried when the database rejects it (ms). */
 const RECORD_MS = 5_000;

@@ -4,7 +4,7 @@ import type { Logger } from "../../log.ts";
 
 /**
  * Forwards graphile-worker's log to Legwork's. Lines that a plain task logs through its helpers keep their level and get the job's id and task. Lines
- * about how a job ended are left out, because attempt/run.ts logs that with the job's context. graphile-worker's own lifecycle messages are logged at
+ * about how a job ended are left out, because attempt/plain-task.ts logs that with the job's context. graphile-worker's own lifecycle messages are logged at
  * level debug.
  */
 export function graphileLogger(log: Logger): LogFunctionFactory {
