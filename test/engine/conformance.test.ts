@@ -108,7 +108,7 @@ const OPERATIONS: Operation[] = [
     says: "cancelled",
   },
   {
-    name: "refuses a dependency that does not exist",
+    name: "rejects a dependency that does not exist",
     sql: () => "select legwork.enqueue('other', depends_on => array[999999])",
     ts: () => enqueue(db(), "other", {}, { dependsOn: ["999999"] }),
     cli: () => ["add", "other", "--depends-on", "999999"],
@@ -125,7 +125,7 @@ const OPERATIONS: Operation[] = [
     says: "running a pending, b blocked",
   },
   {
-    name: "refuses a workflow with an unknown step",
+    name: "rejects a workflow with an unknown step",
     sql: () =>
       `select legwork.start_workflow('w', '{"fetch": {"task": "other"}, "b": {"task": "other", "depends_on": ["fetsch"]}}')`,
     ts: () =>
@@ -285,7 +285,7 @@ const OPERATIONS: Operation[] = [
     says: -7,
   },
   {
-    name: "refuses a filter with an unknown task",
+    name: "rejects a filter with an unknown task",
     sql: () => `select legwork.retry_jobs('{"task": "notify/emial"}')`,
     ts: () => retryJobs(db(), { task: "notify/emial" }),
     cli: () => ["retry", "--task", "notify/emial"],
@@ -306,7 +306,7 @@ const OPERATIONS: Operation[] = [
     says: [["approval", { by: "ada" }]],
   },
   {
-    name: "refuses a signal to a job that has failed",
+    name: "rejects a signal to a job that has failed",
     sql: ({ failed }) => `select legwork.send_signal(${failed}, 'approval')`,
     ts: ({ failed }) => sendSignal(db(), failed, "approval"),
     cli: ({ failed }) => ["signal", failed, "approval"],
@@ -408,7 +408,7 @@ const OPERATIONS: Operation[] = [
     says: "pending 0",
   },
   {
-    name: "refuses a limit below 1",
+    name: "rejects a limit below 1",
     sql: () => "select legwork.limit_concurrency(0, queue => 'mail')",
     ts: () => limitConcurrency(db(), 0, { queue: "mail" }),
     cli: () => ["limit", "--queue", "mail", "--concurrency", "0"],
@@ -416,7 +416,7 @@ const OPERATIONS: Operation[] = [
     raises: { code: "LW400", exit: 2, hint: "pause" },
   },
   {
-    name: "refuses a rate limit with an invalid window",
+    name: "rejects a rate limit with an invalid window",
     sql: () => "select legwork.limit_rate(5, '0 seconds', queue => 'mail')",
     ts: () => limitRate(db(), 5, 0, { queue: "mail" }),
     cli: () => ["limit", "--queue", "mail", "--rate", "5/0s"],
@@ -439,7 +439,7 @@ const OPERATIONS: Operation[] = [
     says: 'other 1 day Europe/Berlin skip 1 {"a": 1} Every day t',
   },
   {
-    name: "refuses a schedule that never fires and marks the reason",
+    name: "rejects a schedule that never fires and marks the reason",
     sql: () => "select legwork.schedule('s', 'other', cron => '0 0 30 2 *')",
     ts: () => schedule(db(), "s", "other", { cron: "0 0 30 2 *" }),
     cli: () => ["schedule", "add", "s", "other", "--cron", "0 0 30 2 *"],
@@ -447,7 +447,7 @@ const OPERATIONS: Operation[] = [
     raises: { code: "LW400", exit: 2, hint: "Use L for the last day" },
   },
   {
-    name: "refuses a schedule for an unknown task",
+    name: "rejects a schedule for an unknown task",
     sql: () => "select legwork.schedule('s', 'othr', every => '1 day')",
     ts: () => schedule(db(), "s", "othr", { every: "1d" }),
     cli: () => ["schedule", "add", "s", "othr", "--every", "1d"],

@@ -207,7 +207,7 @@ describe("chat", () => {
     ["maintenance", { type: "vacuum", full: true }, "full"],
     ["notification", { type: "email", userId: "1", message: "x" }, "userId"],
     ["report", { type: "usage", params: { since: "yesterday" } }, "params.since"],
-  ] as const)("E5 invalid data for %s is refused before it runs, and the field is named", async (queue, data, field) => {
+  ] as const)("E5 invalid data for %s is rejected before it runs, and the field is named", async (queue, data, field) => {
     await workerOver(database.url, [TASKS, OWN]);
     await expect(addJob(database.pool, queue, data)).rejects.toMatchObject({
       code: "LW422",

@@ -92,7 +92,7 @@ export const ENQUEUEING: readonly Behavior[] = [
     is: [{ task: "note", payload: { n: 1 } }],
   },
   {
-    name: "an unknown job_key_mode is refused",
+    name: "an unknown job_key_mode is rejected",
     see: async ({ rows }) =>
       await errorOf(rows("select graphile_worker.add_job('note', job_key => 'k', job_key_mode => 'best')")),
     is: "GWBKM",
@@ -178,7 +178,7 @@ export const ENQUEUEING: readonly Behavior[] = [
     },
   },
   {
-    name: "the same key twice in one add_jobs is refused",
+    name: "the same key twice in one add_jobs is rejected",
     see: async ({ rows }) =>
       await errorOf(
         rows(
@@ -188,7 +188,7 @@ export const ENQUEUEING: readonly Behavior[] = [
     is: "21000",
   },
   {
-    name: "names that are too long are refused",
+    name: "names that are too long are rejected",
     see: async ({ rows }) => [
       await errorOf(rows("select graphile_worker.add_job(repeat('n', 129))")),
       await errorOf(rows("select graphile_worker.add_job('note', queue_name => repeat('q', 129))")),

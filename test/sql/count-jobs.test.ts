@@ -96,7 +96,7 @@ describe("counts of jobs", () => {
     [{ state: ["failed", "dead"] }, ["state"], "'dead' is not a valid state."],
     [{ priority: "high" }, ["state"], "priority is high; it must be a whole number."],
     [{}, ["payload"], "Jobs cannot be counted by 'payload'."],
-  ] as const)("of %j by %j are refused with LW400", async ([filter, by, message]) => {
+  ] as const)("of %j by %j are rejected with LW400", async ([filter, by, message]) => {
     await expect(
       database.pool.query("select * from legwork.count_jobs($1, $2)", [JSON.stringify(filter), by]),
     ).rejects.toMatchObject({ code: "LW400", message: expect.stringContaining(message) });

@@ -9,7 +9,7 @@ export interface Mail {
   source: string;
 }
 
-/** A real SMTP server that requires authentication and refuses recipients whose address begins with "no". */
+/** A real SMTP server that requires authentication and rejects recipients whose address begins with "no". */
 export async function smtpServer(options: SMTPServerOptions = {}): Promise<{ url: string; mails: Mail[] }> {
   const mails: Mail[] = [];
   const server = new SMTPServer({

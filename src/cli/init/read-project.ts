@@ -16,7 +16,7 @@ export interface Project {
   readonly isTypeScript: boolean;
   /** Whether .js files are ES modules. */
   readonly isModule: boolean;
-  /** Whether the TypeScript compiler refuses `import` in a .ts file: with verbatimModuleSyntax, it must match the output, which is CommonJS. */
+  /** Whether the TypeScript compiler rejects `import` in a .ts file: with verbatimModuleSyntax, it must match the output, which is CommonJS. */
   readonly refusesImport: boolean;
   readonly framework: Framework | undefined;
   readonly database: DatabaseLibrary | undefined;
