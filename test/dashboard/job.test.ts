@@ -159,6 +159,23 @@ describe("the job page", () => {
     expect(await page.getByRole("button", { name: "Retry", exact: true }).count()).toBe(0);
   });
 
+  it("shows the beginning of an error of 16 kB, and all of it on request", async () => {
+    const id = await enqueue("plain");
+    await database.pool.query("select graphile_worker.permanently_fail_jobs(array[$1::bigint], $2)", [
+      id,
+      "The server closed the connection. ".repeat(470),
+    ]);
+    const page = await open(`/jobs/${id}`);
+    const error = page.getByRole("region", { name: /^Error/ });
+    const button = error.getByRole("button", { name: /^Show all [\d,]+ characters$/ });
+    await button.waitFor();
+    expect((await error.innerText()).length).toBeLessThan(1_200);
+    expect((await card(page, "Timeline").boundingBox())?.y).toBeLessThan(1_000);
+    await button.click();
+    await button.waitFor({ state: "detached" });
+    expect((await error.innerText()).length).toBeGreaterThan(15_000);
+  });
+
   it("says that a job which was cancelled before its first attempt never started", async () => {
     const id = await enqueue("plain");
     const page = await open(`/jobs/${id}`);

@@ -54,6 +54,17 @@ describe("the job list", () => {
     await rowOf(page, first).getByText("cancelled", { exact: true }).waitFor();
   });
 
+  it("truncates an error in a right-to-left script at its end", async () => {
+    const [id = ""] = await add(1);
+    await fail([id], "\u05D0\u05D1\u05D2 ".repeat(60));
+    const page = await open("/jobs");
+    await rowOf(page, id).locator(".job-error").waitFor();
+    const shown = await page.evaluate(
+      "(({ direction, textOverflow }) => [direction, textOverflow])(getComputedStyle(document.querySelector('.job-detail .job-error')))",
+    );
+    expect(shown).toEqual(["rtl", "ellipsis"]);
+  });
+
   it("inserts no rows while the user is reading further down, and shows the number of newer jobs", async () => {
     const all = await add(300);
     const page = await open("/jobs");

@@ -270,6 +270,7 @@ describe("the overview", () => {
     await page.getByRole("region", { name: "Queues, table" }).waitFor();
     expect(await page.getByRole("button", { name: /^Pause/ }).count()).toBe(0);
     expect(await page.getByRole("region", { name: "Workers" }).count()).toBe(0);
+    expect(await page.locator(".figure", { hasText: "Throughput" }).count()).toBe(0);
     expect(await page.getByRole("region", { name: "Throughput and backlog" }).count()).toBe(0);
   });
 

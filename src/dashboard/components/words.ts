@@ -95,6 +95,7 @@ export const common = {
   sortBy: "Sort by",
   firstRows: (shown: number, total: number) => `First ${formatNumber(shown)} of ${formatNumber(total)}`,
   showAllRows: "Show all",
+  showAllCharacters: (count: number) => `Show all ${formatNumber(count)} characters`,
   changeDensity: { compact: "Compact rows", comfortable: "Comfortable rows" },
   textOf: (what: string) => `${what}, text`,
   jsonOf: (what: string) => `${what}, JSON`,

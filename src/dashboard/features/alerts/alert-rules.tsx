@@ -34,6 +34,7 @@ export function Rules() {
           <Table
             label={common.tableOf(words.views.rules)}
             corner
+            className="alerts-rules"
             rows={rules}
             rowKey={({ name }) => name}
             isOff={({ isEnabled }) => !isEnabled}

@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 import { Link } from "wouter";
+import { useMay } from "../../api/me.ts";
 import { useOverview } from "../../api/overview.ts";
 import { type SeriesInterval, useSeries } from "../../api/series.ts";
 import { Sparkline } from "../../components/chart/sparkline.tsx";
@@ -15,6 +16,8 @@ import { words } from "./words.ts";
 /** The current state in four numbers, each with its trend over the last hour and a link to its jobs. */
 export function Figures({ live }: { live: QueueTotals | undefined }) {
   const { data: totals } = useOverview();
+  // Rates and trends cover all tenants together.
+  const everybody = useMay("viewer", { everybody: true });
   const series = useSeries({ period: "1h" });
   const trend = (value: (interval: SeriesInterval) => string | null): (number | null)[] =>
     (series.data ?? []).filter(({ isWhole }) => isWhole).map((interval) => asNumber(value(interval)));
@@ -57,16 +60,18 @@ export function Figures({ live }: { live: QueueTotals | undefined }) {
         trend={trend(({ pending, held: kept }) => (pending === null ? null : String(Number(pending) + Number(kept))))}
         color="--state-scheduled"
       />
-      <Tile
-        label={words.throughput}
-        href={jobsPath({ state: "completed" })}
-        value={isSlow && ended !== undefined ? words.perMinute(formatCount(ended)) : perSecond(live?.endedPerSecond)}
-        detail={
-          live === undefined || live.enqueuedPerSecond === null ? "" : words.enqueuedRate(perSecond(live.enqueuedPerSecond))
-        }
-        trend={trend(({ completed }) => completed)}
-        color="--accent"
-      />
+      {everybody && (
+        <Tile
+          label={words.throughput}
+          href={jobsPath({ state: "completed" })}
+          value={isSlow && ended !== undefined ? words.perMinute(formatCount(ended)) : perSecond(live?.endedPerSecond)}
+          detail={
+            live === undefined || live.enqueuedPerSecond === null ? "" : words.enqueuedRate(perSecond(live.enqueuedPerSecond))
+          }
+          trend={trend(({ completed }) => completed)}
+          color="--accent"
+        />
+      )}
       <Tile
         label={common.failed}
         href="/failed"

@@ -10,6 +10,7 @@ import { HealthStatus, useHealthOf } from "../limits/health-notice.tsx";
 import { PauseButton } from "../limits/pause.tsx";
 import { describeLimit, type Queue } from "../limits/limits.ts";
 import "../limits/limits.css";
+import { useMay } from "../../api/me.ts";
 import { useMayRule } from "../limits/use-limit-change.ts";
 import { type QueueCounts, useQueueCounts, useQueues } from "./use-queues.ts";
 import { common } from "../../components/words.ts";
@@ -65,6 +66,7 @@ function withCounts(queue: Queue, counts: QueueCounts | undefined): Queue {
 function QueueTable({ queues }: { queues: readonly Queue[] }) {
   const healthOf = useHealthOf("queue");
   const mayRule = useMayRule();
+  const everybody = useMay("viewer", { everybody: true });
   return (
     <Table
       label={words.table}
@@ -74,7 +76,7 @@ function QueueTable({ queues }: { queues: readonly Queue[] }) {
       rowKey={({ name }) => name}
       columns={[
         { id: "queue", head: common.queue, kind: "name", sort: ({ name }) => name, render: (queue) => <Name queue={queue} /> },
-        { id: "health", head: common.health, render: ({ name }) => <HealthStatus health={healthOf(name)} /> },
+        everybody && { id: "health", head: common.health, render: ({ name }) => <HealthStatus health={healthOf(name)} /> },
         ...COUNTS.map(({ name, label, filter }): Column<Queue> => ({
           id: name,
           head: label,

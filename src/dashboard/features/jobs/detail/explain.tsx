@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Fragment, type ReactNode, useState } from "react";
 import { Link } from "wouter";
 import { rest } from "../../../api/request.ts";
+import { LongText } from "../../../components/long-text.tsx";
 import { Button } from "../../../components/button.tsx";
 import { FormDialog } from "../../../components/dialog.tsx";
 import { Field } from "../../../components/field.tsx";
@@ -58,7 +59,7 @@ export function Reasons({ reasons, job }: { reasons: readonly Reason[]; job?: Jo
       {reasons.map((reason) => (
         <li key={`${reason.position} ${reason.reason}`}>
           <p>
-            <WithTimes text={reason.detail} self={job?.id} />
+            <LongText text={reason.detail} most={400} render={(text) => <WithTimes text={text} self={job?.id} />} />
           </p>
           <Advice job={job} reason={reason} />
         </li>

@@ -2,6 +2,7 @@ import { FileQuestionMark } from "lucide-react";
 import { useState } from "react";
 import { Link } from "wouter";
 import type { PageProps } from "../../../router/page-props.ts";
+import { LongText } from "../../../components/long-text.tsx";
 import { Time } from "../../../components/time/time.tsx";
 import { Json } from "../../../components/json.tsx";
 import { JsonTree } from "../../../components/json-tree/json-tree.tsx";
@@ -93,7 +94,9 @@ function Found({ job, error, retry }: { job: Job; error: unknown; retry: () => u
           {failure === undefined && job.error !== null && job.state === "failed" && (
             <Card title={words.detail.error}>
               <div className="card-body">
-                <p className="job-error">{job.error}</p>
+                <p className="job-error" dir="auto">
+                  <LongText text={job.error} />
+                </p>
               </div>
             </Card>
           )}
@@ -163,7 +166,7 @@ function ErrorCard({ job, failure }: { job: Job; failure: Attempt }) {
       <div className="card-body job-failure">
         <p className="job-error">
           {failure.errorName !== null && <strong>{words.detail.errorName(failure.errorName)}</strong>}
-          {failure.errorMessage ?? common.noMessage}
+          <LongText text={failure.errorMessage ?? common.noMessage} />
         </p>
         {job.state === "failed" && isDiscarded === true && <p>{words.detail.discarded}</p>}
         {failure.errorCode !== null && (

@@ -55,7 +55,9 @@ export function useJob(id: string) {
     for (const name of ["job", "job explain", "job relations", "job steps", "job reruns", "job timeline"])
       void client.invalidateQueries({ queryKey: [name, id] });
   }, [version, client, id]);
-  const data = job.data === undefined || now === undefined || now === null ? job.data : { ...job.data, ...now };
+  // Live updates shorten long errors; the whole error comes with the response.
+  const data =
+    job.data === undefined || now === undefined || now === null ? job.data : { ...job.data, ...now, error: job.data.error };
   return { query: job, job: data, isMissing: job.error instanceof Problem && job.error.code === "LW404" };
 }
 
