@@ -90,6 +90,8 @@ export async function writeNoop(directory: string): Promise<void> {
   })) {
     await mkdir(join(directory, folder));
     await writeFile(join(directory, folder, "noop.mjs"), text);
+    const failing = '{ note(payload); if (payload.fails) throw new Error("This job fails."); }';
+    await writeFile(join(directory, folder, "fails.mjs"), text.replace("note(payload)", failing));
   }
   await symlink(join(HERE, "node_modules"), join(directory, "node_modules"));
 }

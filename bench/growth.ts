@@ -40,6 +40,8 @@ interface Side {
   readonly jobs: number;
   /** Statements that create the data in addition to the measured jobs. The database is created once, and copied for each round. */
   readonly before?: readonly string[];
+  /** Every how many-th job fails, without another attempt. */
+  readonly failing?: number;
   /** The measured jobs: an expression for each column of a job_spec that is not null. */
   readonly payload?: string;
   readonly queueName?: string;
@@ -109,6 +111,13 @@ function sidesFor(size: Sizes): Side[] {
     }),
     side("one at a time for each of 1,000 keys", { ...keyed(1_000), least: 0.6 }),
     side(`one at a time for each of ${n(size.limited)} keys`, keyed(size.limited)),
+    ...[10, 1].flatMap((failing) => {
+      const what = failing === 1 ? "every job fails" : `one in ${failing} jobs fails`;
+      return [
+        side(`${what}, graphile-worker alone`, { program: "graphile-worker", jobs: size.limited, failing }),
+        side(what, { jobs: size.limited, failing, besides: `${what}, graphile-worker alone` }),
+      ];
+    }),
     side("graphile-worker alone, with an open transaction", { program: "graphile-worker", jobs: size.held, isHeld: true }),
     side("with an open transaction", {
       jobs: size.held,
@@ -119,10 +128,14 @@ function sidesFor(size: Sizes): Side[] {
 }
 
 /** Enqueues with one call of add_jobs. `n` counts from 1 in the expressions. */
-function addJobs(count: number, columns: Partial<Record<"identifier" | "payload" | "queue_name" | "run_at", string>>): string {
+function addJobs(
+  count: number,
+  columns: Partial<Record<"identifier" | "payload" | "queue_name" | "run_at" | "max_attempts", string>>,
+): string {
   const { identifier = "'noop'", payload = "json_build_object('n', n)", queue_name = "null", run_at = "null" } = columns;
+  const { max_attempts = "null" } = columns;
   return `select count(*) from graphile_worker.add_jobs(array(
-    select row(${identifier}, ${payload}, ${queue_name}, ${run_at}, null, null, null, null)::graphile_worker.job_spec
+    select row(${identifier}, ${payload}, ${queue_name}, ${run_at}, ${max_attempts}, null, null, null)::graphile_worker.job_spec
     from generate_series(1, ${count}) n))`;
 }
 
@@ -189,7 +202,13 @@ async function measure(side: Side, where: { serverUrl: string; directory: string
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   await client.query(
-    addJobs(side.jobs, { payload: side.payload ?? "json_build_object('n', n)", queue_name: side.queueName ?? "null" }),
+    side.failing === undefined
+      ? addJobs(side.jobs, { payload: side.payload ?? "json_build_object('n', n)", queue_name: side.queueName ?? "null" })
+      : addJobs(side.jobs, {
+          identifier: "'fails'",
+          payload: `json_build_object('fails', n % ${side.failing} = 0)`,
+          max_attempts: "1",
+        }),
   );
   // The measured jobs run before all other waiting jobs.
   if (side.before !== undefined && side.program === "legwork") {

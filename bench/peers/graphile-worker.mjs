@@ -30,7 +30,13 @@ if (mode === "prepare") {
   const isTuned = number === "tuned";
   await run({
     pgPool: pool,
-    taskList: { noop: async (payload) => note(payload) },
+    taskList: {
+      noop: async (payload) => note(payload),
+      fails: async (payload) => {
+        note(payload);
+        if (payload.fails) throw new Error("This job fails.");
+      },
+    },
     parsedCronItems: [],
     preset: isTuned
       ? { worker: { concurrentJobs: 24, localQueue: { size: 500 }, completeJobBatchDelay: 0, failJobBatchDelay: 0 } }
