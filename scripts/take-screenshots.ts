@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { type Browser, chromium } from "playwright-core";
+import { chromiumPath } from "../test/support/chromium-path.ts";
 
 /**
  * Takes the screenshots of docs/guides/dashboard.md: every page, light and dark, of a running `npm start` (LEGWORK_URL and LEGWORK_TOKEN, or its
@@ -91,7 +92,7 @@ async function take(
 await mkdir(FOLDER, { recursive: true });
 const shots = await findShots();
 const browser = await chromium.launch({
-  executablePath: process.env.LEGWORK_TEST_CHROMIUM ?? "/usr/bin/chromium",
+  executablePath: chromiumPath(),
   args: ["--no-sandbox", "--hide-scrollbars"],
 });
 try {
