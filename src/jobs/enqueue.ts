@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ATTEMPTS, assertInteger, COUNTS, durationToInterval, PRIORITIES, toTimestamp } from "../bounds.ts";
 import type { Duration } from "../duration.ts";
+import { namedArguments } from "../db/call-function.ts";
 import type { Queryable } from "../db/pool.ts";
 import { fromDatabaseError } from "../db/translate-error.ts";
 import { selectRows } from "../db/select-rows.ts";
@@ -99,7 +100,6 @@ export async function enqueueWithOutcome(
     payload: json,
     ...optionsToRow(options),
   }).filter(([, value]) => value !== undefined);
-  const named = parameters.map(([name], index) => `${name} => $${index + 1}`).join(", ");
   const values = parameters.map(([, value]) => value);
   // Only a request with a key can be merged. The setting lasts until the end of the transaction, so a request without a key would read the value of
   // an earlier request.
@@ -107,7 +107,7 @@ export async function enqueueWithOutcome(
   let mergedBy: Enqueued["mergedBy"] = null;
   const [id] = await traceSend(task, 1, async (traceparent) => {
     try {
-      const rows = await callTraced(client, `legwork.enqueue(${named})`, values, traceparent, isKeyed);
+      const rows = await callTraced(client, `legwork.enqueue(${namedArguments(parameters)})`, values, traceparent, isKeyed);
       if (isKeyed && rows[0]?.merged !== "") mergedBy = rows[0]?.merged ?? null;
       return [String(rows[0]?.it)];
     } catch (error) {
@@ -149,7 +149,8 @@ export async function enqueueMany(client: Queryable, jobs: readonly JobSpec[]): 
   const names = [...new Set(jobs.map(({ task }) => task))];
   return await traceSend(names.length === 1 ? (names[0] ?? "") : "several tasks", jobs.length, async (traceparent) => {
     try {
-      const call = "array(select m.id::text from legwork.enqueue_many($1::jsonb) with ordinality as m (id, n) order by m.n)";
+      const call =
+        "array(select m.id::text from legwork.enqueue_many($1::text::jsonb) with ordinality as m (id, n) order by m.n)";
       const [row] = await callTraced(client, call, [rows], traceparent);
       return row?.it ?? [];
     } catch (error) {
@@ -191,7 +192,7 @@ export async function enqueueOn(
   assertInteger("maxAttempts", options.maxAttempts, ATTEMPTS);
   try {
     await client.query(
-      `select legwork.enqueue_on($1::regclass, $2::text[], $3, payload => $4::jsonb, columns => $5, job_key => $6,
+      `select legwork.enqueue_on($1::regclass, $2::text[], $3, payload => $4::text::jsonb, columns => $5, job_key => $6,
          serial_key => $7, key_column => $8, tenant_column => $9, priority => $10, max_attempts => $11)`,
       [
         table,

@@ -1,5 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { enqueue, enqueueMany, enqueueOn } from "../../src/jobs/enqueue.ts";
+import type { Queryable } from "../../src/db/pool.ts";
+import { cancelJobs } from "../../src/jobs/cancel-job.ts";
+import { schedule } from "../../src/schedules/schedule.ts";
+import { startWorkflow } from "../../src/workflows/start-workflow.ts";
 import { testDatabase } from "../support/database.ts";
 import { until } from "../support/until.ts";
 
@@ -17,6 +21,30 @@ beforeEach(async () => {
 async function jobs(): Promise<Record<string, unknown>[]> {
   return (await database.pool.query("select * from legwork.jobs where finished_at is null order by id")).rows;
 }
+
+it("sends JSON as text, so that a driver that serializes parameters by their type does not serialize it again", async () => {
+  const client = await database.pool.connect();
+  let statements = 0;
+  // A named statement stays prepared, with the types that a driver such as postgres.js would see.
+  const prepared: Queryable = { query: (text, values) => client.query({ name: `s${++statements}`, text, values: values ?? [] }) };
+  await client.query("begin");
+  const job = await enqueue(prepared, "any", { a: 1 }, { jobKey: "k" });
+  await enqueueMany(prepared, [{ task: "any", payload: { a: 2 } }]);
+  await client.query("create table orders (id bigint)");
+  await enqueueOn(prepared, "orders", ["insert"], "any", { payload: { order: "id" } });
+  await schedule(prepared, "nightly", "any", { cron: "0 3 * * *", payload: { a: 3 } });
+  await startWorkflow(prepared, { name: "w", steps: { one: { task: "any", payload: { a: 4 } } } });
+  await cancelJobs(prepared, { task: "any", queue: "default" });
+  const { rows } = await client.query(
+    "select statement from pg_prepared_statements where parameter_types::text[] && array['json', 'jsonb']",
+  );
+  await client.query("rollback");
+  await client.query("deallocate all");
+  client.release();
+  expect(job).toMatch(/^\d+$/);
+  expect(statements).toBeGreaterThan(5);
+  expect(rows).toEqual([]);
+});
 
 describe("legwork.enqueue", () => {
   it("takes every option and returns the job's id", async () => {
