@@ -15,7 +15,7 @@ import { benchLog, enqueue, freshDatabase, median, withServer } from "./server.t
 
 const runChild = promisify(execFile);
 
-/** The share by which this checkout's ratio to graphile-worker may be lower than the other checkout's ratio. */
+/** How far this checkout's ratio to graphile-worker may fall below the other checkout's, as a fraction. */
 const TOLERANCE = 0.03;
 
 /** The engine alone (`bench/worker.ts`) without and with results, and the whole `legwork worker` command. */

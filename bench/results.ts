@@ -26,6 +26,7 @@ export interface RatesSection extends Origin {
 export interface Results {
   peers?: PeersSection;
   growth?: RatesSection;
+  limits?: RatesSection;
   durable?: RatesSection;
 }
 

@@ -15,17 +15,18 @@ export function writeBenchmarks(): void {
 
 /** Returns the documents with the figures of the sections that have been measured, by path. */
 export function benchmarkFiles(): Map<string, string> {
-  const { peers, growth, durable } = readResults();
+  const { peers, growth, limits, durable } = readResults();
   const sections = [
     ...(peers === undefined ? [] : [besidePeers(peers)]),
     ...(growth === undefined ? [] : [rates(growth, GROWTH)]),
+    ...(limits === undefined ? [] : [rates(limits, LIMITS)]),
     ...(durable === undefined ? [] : [rates(durable, DURABLE)]),
   ];
   const page = `<!-- Written by bench/write-benchmarks.ts from bench/results.json. Do not edit. -->
 
 # Benchmarks
 
-How fast Legwork is compared with graphile-worker, pg-boss, BullMQ and DBOS, and how its speed changes as a database grows. To measure this on your machine, run \`npm run bench -- peers\`, \`growth\` and \`durable\`.
+How fast Legwork is compared with graphile-worker, pg-boss, BullMQ and DBOS, and how its speed changes as a database grows. To measure this on your machine, run \`npm run bench -- peers\`, \`growth\`, \`limits\` and \`durable\`.
 
 Only the ratios are meaningful, because they are computed within a round, in which the systems ran one after another on the same server. The tables show the median, the lowest and the highest ratio. Legwork runs as the \`legwork worker\` command. It records the history and writes its log, at the default level, to a pipe.
 
@@ -87,6 +88,11 @@ function toBase(section: PeersSection, name: string): number[] {
 const GROWTH = {
   title: "Growth",
   text: "Jobs that do nothing, measured from the start of the first to the start of the last, 24 at a time with a local queue of 500. The last column shows the baseline of each ratio.",
+};
+
+const LIMITS = {
+  title: "Limits and failures",
+  text: "The same worker, measured in the same way. A limited job waits for a slot, and the end of another job releases it. A job that fails has no other attempt, and its error is recorded with its stack trace.",
 };
 
 const DURABLE = {

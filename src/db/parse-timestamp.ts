@@ -14,8 +14,8 @@ function parseSlowly(text: string): Date {
 
 /**
  * Parses a timestamptz as Postgres writes it ("2026-11-22 03:11:14.030021+00") to a Date, in milliseconds, rounded down. Reads the digits directly,
- * whereas node-postgres uses a regular expression: a fetched job has four timestamps, and parsing them took the largest part of the worker's own CPU
- * time (2.7 of 16 µs per job). Other forms (years before 1 or after 9999, another DateStyle) are left to node-postgres, and a time outside of Date's
+ * whereas node-postgres uses a regular expression: a fetched job has four timestamps, and parsing them was the largest single cost in the worker's
+ * own CPU time (2.7 of 16 µs per job). Other forms (years before 1 or after 9999, another DateStyle) are left to node-postgres, and a time outside of Date's
  * range becomes an `UnboundedTime`.
  */
 export function parseTimestamp(text: string): Date {

@@ -46,7 +46,10 @@ export async function stopOrphan(directory: string, log: Logger): Promise<void> 
   }
 }
 
-/** Stops a Postgres in fast mode (running transactions are rolled back), after 10 s in immediate mode (the next start recovers). */
+/**
+ * Stops a Postgres in fast mode, which rolls back running transactions. If it is still running after 10 s, switches to immediate mode, after which
+ * the next start recovers, and finally kills it.
+ */
 export async function endProcess(pid: number, log: Logger): Promise<void> {
   const started = processStart(pid);
   const steps = [

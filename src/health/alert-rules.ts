@@ -28,7 +28,7 @@ export interface AlertRule {
   critical?: number;
   /** The period over which rates and running times are measured; 15 minutes by default. */
   period?: Duration;
-  /** The fewest attempts in the period for the rule to apply; 1 by default. */
+  /** The minimum number of attempts in the period for the rule to apply; 1 by default. */
   atLeast?: number;
   /** How long the value must exceed the threshold before the alert is raised; 0 by default. */
   raiseAfter?: Duration;

@@ -92,7 +92,7 @@ export class Engine {
   async round({ onlyJob, limit = Infinity }: { onlyJob?: string; limit?: number }): Promise<Attempt[]> {
     const { clock, control, outcomes } = this.#environment;
     await clock.synchronize(this.#taskPool);
-    // Reads the rules now: otherwise a job whose queue the test has just resumed would be returned, because the notification has not arrived yet.
+    // Reads the pauses now: if a test has just resumed a queue, the notification may not have arrived yet, and the queue's jobs would be put back.
     await control.refresh();
     const attempts: Attempt[] = (this.#attempts = []);
     // Each round has its own pool, because the statements on its connections name the round's worker.

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { getTasks, Logger as GraphileLogger, type Task as PlainTask } from "graphile-worker";
 import { z } from "zod";
@@ -49,11 +49,6 @@ export async function loadTasks(
     if (!existsSync(directory)) {
       throw new LegworkError("LW515", `The tasks directory ${directory} does not exist.`, {
         hint: "Create it, or set another directory with --tasks or LEGWORK_TASKS.",
-      });
-    }
-    if (!statSync(directory).isDirectory()) {
-      throw new LegworkError("LW515", `${directory} is not a directory of task files.`, {
-        hint: "Name the directory that contains the task files with --tasks or LEGWORK_TASKS.",
       });
     }
     const { tasks, files } = await readDirectory(directory, log, config);

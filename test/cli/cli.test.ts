@@ -293,13 +293,6 @@ describe("an error", () => {
     ["a setting that is not a number", ["worker"], { LEGWORK_CONCURRENCY: "x" }, 2, "it is 'x'; it must be a number. (LW514)"],
     ["a setting that is too small", ["worker"], { LEGWORK_CONCURRENCY: "0" }, 2, "it is '0'; it must be at least 1. (LW514)"],
     ["a preset that does not exist", ["worker", "-C", "/nonexistent/a.ts"], {}, 2, "/nonexistent/a.ts does not exist. (LW514)"],
-    [
-      "a file in place of a directory of tasks",
-      ["worker", "--tasks", import.meta.filename],
-      {},
-      1,
-      "is not a directory of task files.",
-    ],
     ["discarding without saying which jobs", ["discard"], {}, 2, "For example `legwork discard 42`"],
     ["resuming without saying what", ["resume"], {}, 2, "For example `legwork resume mail`"],
   ];

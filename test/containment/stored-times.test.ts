@@ -78,7 +78,7 @@ it("explain says when the job starts, or that it never does", async () => {
   expect(await detail(ids.far!)).toContain("It is due at the year 290000.");
 });
 
-it("statistics, the doctor, alerts and metrics tolerate the times", async () => {
+it("statistics, the doctor, alerts and metrics work while jobs have times such as infinity or the year 290000", async () => {
   await database.pool.query(
     "update graphile_worker._private_jobs set locked_at = now(), locked_by = 'w', attempts = 1 where id = $1",
     [ids.before],

@@ -87,10 +87,10 @@ describe.each(places)("graphile-worker %s", (place) => {
   });
 });
 
-it("docs/reference/database-footprint.md lists exactly the differences that these behaviors have", async () => {
+it("docs/reference/database-footprint.md lists exactly the behaviors that differ", async () => {
   const page = await readFile(new URL("../../docs/reference/database-footprint.md", import.meta.url), "utf8");
   const list = page.slice(
-    page.indexOf("## What users of graphile-worker see differently"),
+    page.indexOf("## Differences for users of graphile-worker"),
     page.indexOf("## An older graphile-worker"),
   );
   const found = new Set<string>();

@@ -3091,7 +3091,7 @@ AS $function$
     ) as p (name, severity, fine, why) on p.name = s.name
     where s.setting <> all (p.fine)
     union all
-    select s.name, s.setting || ' ms', 'warning', 'Postgres cancels longer statements and transactions, including fetches from a busy table and those of tasks'
+    select s.name, s.setting || ' ms', 'warning', 'Postgres ends every statement or transaction that takes longer than this, including a worker''s fetches from a busy table and the statements of tasks'
     from pg_settings s
     -- The last setting was added in Postgres 17. Ten seconds are long for a worker's own statements and short for a task's.
     where s.name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout') and s.setting::integer between 1 and 9999
@@ -8776,7 +8776,7 @@ begin
     ended_at = case when v_state <> 'compensating' then clock_timestamp() end
   where r.id = v_run.id;
   if v_state = 'completed' and exists (select from legwork_private.task_definitions d where d.redact is not null) then
-    -- Payloads are kept for a retry, and a completed workflow is not retried.
+    -- Payloads are kept only for retries, and a completed workflow is never retried.
     update legwork_private.workflow_run_steps s set payload = null, compensate = null
     where s.workflow_id = v_run.id and exists (
       select from legwork_private.workflow_run_steps o
@@ -12455,7 +12455,7 @@ begin
       errcode = 'LW400', hint = 'To keep jobs from starting, pause the queue or the task.';
   end if;
   if kind = 'rate' and per is null then
-    raise exception 'A rate limit needs a period.' using errcode = 'LW400', hint = 'For example: per => ''1 minute''.';
+    raise exception 'A rate limit needs a period.' using errcode = 'LW400', hint = 'For example, ''1 minute''.';
   end if;
   perform legwork_private.assert_interval('per', per, '1 millisecond');
   if '' = any (v_key) then
@@ -15083,7 +15083,7 @@ begin
         legwork_private.fingerprint(v_task, case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error) end,
       case when new.flags is not null then legwork_private.flag_value(new.flags, 'trace') end
     );
-    -- A cancelled job is deleted below, which closes its dependencies and notifies those who wait for it.
+    -- Only for failed jobs: a cancelled job is deleted in step 9, and that closes its dependencies and notifies its waiters.
     if v_state = 'failed' and legwork_private.is_invoked(new.id, new.id) then
       perform legwork_private.record_child_ends(array[new.id]);
     end if;

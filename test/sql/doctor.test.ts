@@ -440,7 +440,7 @@ describe("checks that only a client can make", () => {
     expect(await told([...rest, next])).toContain(`critical: The database was migrated by a newer version of Legwork: this version does not include ${first.name}.`);
   });
 
-  it("functions, views and indexes that were changed manually are named with the statement that restores them", async () => {
+  it("reports each function, view and index that was changed manually, with the statement that restores it", async () => {
     await run("create or replace function legwork_private.far_future() returns timestamptz language sql as $$ select now() $$");
     await run("drop index legwork_private.slots_gate");
     await run("create index slots_gate on legwork_private.slots (gate, job_id)");

@@ -3,7 +3,7 @@ import { testDatabase } from "../support/database.ts";
 
 const database = testDatabase();
 
-/** As many as several hundred pages of the tables and their indexes. */
+/** Enough jobs to fill several hundred pages of the tables and their indexes. */
 const JOBS = 20_000;
 const SLOTS = 10;
 

@@ -233,7 +233,7 @@ language sql volatile as $$
     ) as p (name, severity, fine, why) on p.name = s.name
     where s.setting <> all (p.fine)
     union all
-    select s.name, s.setting || ' ms', 'warning', 'Postgres cancels longer statements and transactions, including fetches from a busy table and those of tasks'
+    select s.name, s.setting || ' ms', 'warning', 'Postgres ends every statement or transaction that takes longer than this, including a worker''s fetches from a busy table and the statements of tasks'
     from pg_settings s
     -- The last setting was added in Postgres 17. Ten seconds are long for a worker's own statements and short for a task's.
     where s.name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout') and s.setting::integer between 1 and 9999

@@ -26,7 +26,7 @@ begin
   end loop;
 end $$;
 comment on function legwork.doctor() is
-  'Checks this job system. Returns a row with a fix for each problem, and a row with severity ok for each check that found none. '
+  'Checks this installation. Returns a row with a fix for each problem, and a row with severity ok for each check that found none. '
   'severity: ok, warning or critical. Reads only statistics and bounded samples, waits for no lock and raises no error: a check that it is not permitted to make is reported as a finding.';
 
 -- It reports on all sessions and jobs.

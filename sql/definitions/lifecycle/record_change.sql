@@ -209,7 +209,7 @@ begin
         legwork_private.fingerprint(v_task, case when v_lost then 'WorkerLost' else v_failure.error_name end, v_error) end,
       case when new.flags is not null then legwork_private.flag_value(new.flags, 'trace') end
     );
-    -- A cancelled job is deleted below, which closes its dependencies and notifies those who wait for it.
+    -- Only for failed jobs: a cancelled job is deleted in step 9, and that closes its dependencies and notifies its waiters.
     if v_state = 'failed' and legwork_private.is_invoked(new.id, new.id) then
       perform legwork_private.record_child_ends(array[new.id]);
     end if;

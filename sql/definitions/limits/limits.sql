@@ -17,7 +17,7 @@ begin
       errcode = 'LW400', hint = 'To keep jobs from starting, pause the queue or the task.';
   end if;
   if kind = 'rate' and per is null then
-    raise exception 'A rate limit needs a period.' using errcode = 'LW400', hint = 'For example: per => ''1 minute''.';
+    raise exception 'A rate limit needs a period.' using errcode = 'LW400', hint = 'For example, ''1 minute''.';
   end if;
   perform legwork_private.assert_interval('per', per, '1 millisecond');
   if '' = any (v_key) then

@@ -8,10 +8,10 @@
 -- Why no job is forgotten when its last two dependencies end at the same time, in two transactions that do not see each other: each checks
 -- at its commit, under the lock and with a snapshot taken after the lock was acquired. So the second one sees the first.
 -- Why a job that is enqueued while its dependency ends is not forgotten: its row is committed first, together with a row of
--- legwork_private.dependency_checks, and is checked afterward. There are three cases. If the dependency's row can be locked, the job has not ended: a
--- transaction that ends it later gets that lock later, and then reads this table with a newer snapshot. If the row is gone, the history has the job's
--- state. If another session has locked the row, the check is repeated. The lock is for share, not for key share, because the update that marks a job
--- as failed leaves its key alone.
+-- legwork_private.dependency_checks, and is checked afterward. There are three cases. If the dependency's row can be locked, the dependency has not
+-- ended: a transaction that ends it must first wait for this lock, and then reads legwork_private.dependencies with a newer snapshot. If the row is
+-- gone, the history has the dependency's state. If another session has locked the row, the check is repeated. The lock is for share, not for key
+-- share, because the update that marks a job as failed leaves its key alone.
 -- Jobs that are created in the same transaction as the jobs that wait for them need no check: no other session can end them before it commits.
 -- A repeatable read transaction may end a job without seeing which jobs wait for it. It leaves a check for each job that it ends.
 -- Why an open transaction delays no other job: when rows of jobs to be released or cancelled are locked by other sessions, they are skipped and

@@ -164,7 +164,7 @@ begin
     ended_at = case when v_state <> 'compensating' then clock_timestamp() end
   where r.id = v_run.id;
   if v_state = 'completed' and exists (select from legwork_private.task_definitions d where d.redact is not null) then
-    -- Payloads are kept for a retry, and a completed workflow is not retried.
+    -- Payloads are kept only for retries, and a completed workflow is never retried.
     update legwork_private.workflow_run_steps s set payload = null, compensate = null
     where s.workflow_id = v_run.id and exists (
       select from legwork_private.workflow_run_steps o

@@ -85,7 +85,7 @@ export class JobOutput implements OutputSink {
     for (const { tail } of this.#tails) tail.end();
     await this.#send();
     if (this.#lines.length > 0)
-      this.#log.error({ event: "output_lost", lines: this.#lines.length }, "The last log lines of jobs could not be stored.");
+      this.#log.error({ event: "output_lost", lines: this.#lines.length }, "Could not store the last log lines of some jobs.");
   }
 
   #schedule(): void {

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
-/** The id of the job that the currently running code belongs to, including asynchronous code. */
+/** The id of the job that the current code belongs to, including its asynchronous calls. */
 export const currentJob = new AsyncLocalStorage<string>();
 
 /** The name under which a debugger session finds the current job in the main thread. */

@@ -39,7 +39,7 @@ const DOUBT_AFTER_MS = 4_000;
 /** How long a heartbeat waits for a response before another connection is used to check whether the server is working on it (ms). */
 const SILENT_AFTER_MS = 1_500;
 
-/** When a blocked event loop is logged: first after the first of these times, and then at intervals of the second one (ms). */
+/** A blocked event loop is logged once it has been blocked for the first of these times, and again each time the second has passed (ms). */
 const TELL_AGAIN_MS = [10_000, 60_000];
 
 const port = parentPort!;

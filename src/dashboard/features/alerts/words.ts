@@ -71,7 +71,7 @@ export const words = {
   /** What a rule watches, and for which parts of the system. */
   watches: (what: string, scope: string, atLeast: number) =>
     `${what}, ${scope}${atLeast > 1 ? `, with at least ${formatNumber(atLeast)} attempts` : ""}`,
-  only: (target: string) => `only ${target}`,
+  only: (target: string) => `${target} only`,
   wholeSystem: "whole system",
   perPart: (part: string) => `per ${part}`,
   delays: (raise: string, resolve: string) => `${raise} / ${resolve}`,

@@ -24,7 +24,7 @@ export function BulkDialog({
 }: {
   action: BulkAction;
   target: BulkTarget;
-  /** Called with whether anything was changed. */
+  /** Called when the dialog closes; `isDone` is true if anything was changed. */
   onClose: (isDone: boolean) => void;
 }) {
   const client = useQueryClient();

@@ -36,7 +36,7 @@ export interface GridProps {
   hasMore: boolean;
   isLoadingMore: boolean;
   loadMore: () => void;
-  /** Called with whether the user has scrolled down or selected a row, so that rows must not move. */
+  /** Called when this changes: `isReading` is true while the user has scrolled down or selected a row, so that rows must not move. */
   onReading: (isReading: boolean) => void;
   /** Called when the user has scrolled back to the top and no row is selected. */
   onTop: () => void;
