@@ -30,7 +30,7 @@ export interface Behavior {
 
 /** The run_at of a waiting job. */
 export const HELD = "While a limit or pause holds a job, `graphile_worker.jobs.run_at` is `infinity`";
-export const DATABASE_CLOCK = "Jobs of a limited task start by the database's clock";
+export const DATABASE_CLOCK = "Jobs of a limited task start according to the database's clock";
 
 export const CONTEXT = "Jobs that a task adds in Legwork's worker have the flags `parent:` and `correlation:`";
 
